@@ -1,0 +1,1 @@
+"""Repetition in caption streams: exact texts, near duplicates, caption templates, triggers. Works on hashes; reads no file."""

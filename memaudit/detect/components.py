@@ -1,0 +1,51 @@
+"""Connected components by union-find over a uint32 array, and stars cut out of components that drift."""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+
+_jit = nb.njit(cache=True, nogil=True)
+
+
+@_jit
+def root(parent, i):
+    """Representative of i's set; halves paths on the way."""
+    while parent[i] != i:
+        parent[i] = parent[parent[i]]
+        i = parent[i]
+    return i
+
+
+@_jit
+def find(parent, i):
+    """Representative of i's set without touching the array: safe while other threads read it."""
+    while parent[i] != i:
+        i = parent[i]
+    return i
+
+
+@_jit
+def unite(parent, left, right):
+    """Join the sets of left[k] and right[k] for all k; the smaller id becomes the root."""
+    for k in range(len(left)):
+        a, b = root(parent, left[k]), root(parent, right[k])
+        if a < b:
+            parent[b] = a
+        elif b < a:
+            parent[a] = b
+
+
+@_jit
+def flatten(parent):
+    """Make every entry its root, so that parent[i] is a component label."""
+    for i in range(len(parent)):
+        parent[i] = parent[parent[i]]  # a parent is smaller than its child, so it is final already
+
+
+def components(n: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Component label (uint32, the smallest member) of each of n nodes under the edges left[k] - right[k]."""
+    parent = np.arange(n, dtype=np.uint32)
+    unite(parent, left, right)
+    flatten(parent)
+    return parent

@@ -1,0 +1,391 @@
+"""Frames: ordered combinations of up to three fixed runs of tokens that a caption may share with others.
+
+Word n-grams (n = 1..4) are counted over unique captions. At each support level the tokens covered by frequent, surprising n-grams form
+runs; runs, their prefixes and suffixes, pairs of these and triples of runs are the caption's frames. The best 32 by an upper bound
+of their evidence are kept. The plan and its figures: docs/templates.md.
+"""
+
+from __future__ import annotations
+
+from math import log2
+from typing import NamedTuple
+
+import numba as nb
+import numpy as np
+
+from memaudit.text import alphabet as abc
+from memaudit.text.lexer import mix64
+
+MAX_TOKENS = 64  # of longer captions only the start is mined
+MAX_RUNS = 8
+MAX_FRAMES = 32  # kept per caption
+MAX_TRIED = 1024  # combinations tried per caption
+LONGEST_PIECE = 6  # of a run's prefixes and suffixes
+LIFT = 4.0  # a bigram covers its words when it is so much more frequent than the words' frequencies predict
+BITS_CAP = 40.0  # fixed information saturates: two long near-copies are not a template
+SHAPE_BITS, SEPARATOR_BITS = 4.0, 1.5  # what a shape or a separator is worth at most
+FIRST_LEVELS = (3, 6, 12, 30)
+MAX_PIECES = MAX_RUNS * 2 * LONGEST_PIECE
+
+_jit = nb.njit(cache=True, nogil=True, error_model="numpy")
+_FIRST_WORD, _SEPARATOR_TOKEN, _START, _END = abc.FIRST_WORD, abc.SEPARATOR_TOKEN, abc.START, abc.END
+_LOG2 = np.log2(np.maximum(np.arange(4096), 1))
+_SEED = np.uint64(0x51ED270B27B4F3CF)
+_ROLL = np.uint64(0x9E3779B97F4A7C15)
+_SLOT = np.uint64(0xA0761D6478BD642F)
+
+
+class Counts(NamedTuple):
+    """Occurrences of n-grams in fixed memory: hashed, saturating; a collision over-counts, never under-counts."""
+
+    words: np.ndarray  # uint32 (2^k,), by the token's low bits
+    pairs: np.ndarray  # uint16 (2^m,)
+    triples: np.ndarray
+    quads: np.ndarray
+
+
+def levels_for(n_texts: int) -> np.ndarray:
+    """Support levels at which runs are cut: 3, 6, 12, 30, then times 3.3 up to a two-hundredth of the texts."""
+    levels = list(FIRST_LEVELS)
+    while levels[-1] * 3.3 < min(n_texts / 200, 60_000):
+        levels.append(int(levels[-1] * 3.3))
+    return np.array(levels, np.int64)
+
+
+def empty_counts(n_tokens: int) -> Counts:
+    """Tables for so many tokens: about two slots a token up to 2^27, zeroed."""
+    bits = min(max(16, (3 * n_tokens // 2).bit_length()), 27)
+    return Counts(np.zeros(1 << min(bits, 24), np.uint32), *(np.zeros(1 << bits, np.uint16) for _ in range(3)))
+
+
+@_jit
+def _pair(first, second):
+    """64-bit hash of two tokens in order; `_longer` extends it."""
+    h = (_SEED ^ np.uint64(first)) * _ROLL
+    h = (h ^ (h >> np.uint64(32)) ^ np.uint64(second)) * _SLOT
+    return h ^ (h >> np.uint64(29))
+
+
+@_jit
+def _longer(gram, token):
+    h = (gram ^ np.uint64(token)) * _ROLL
+    return h ^ (h >> np.uint64(31))
+
+
+@_jit
+def _bump(table, gram, part, n_parts):
+    if (gram >> np.uint64(40)) % n_parts == part:
+        at = gram & np.uint64(len(table) - 1)
+        if table[at] < 65535:
+            table[at] += np.uint16(1)
+
+
+@_jit
+def count_grams(tokens, token_at, part, n_parts, counts):
+    """Count the n-grams of all texts whose hash belongs to `part`: each thread owns a part, so counts do not depend on threads."""
+    n_parts, part = np.uint64(n_parts), np.uint64(part)
+    word_mask = np.uint32(len(counts.words) - 1)
+    for t in range(len(token_at) - 1):
+        first = token_at[t]
+        last = min(token_at[t + 1], first + MAX_TOKENS)
+        for i in range(first, last):
+            if np.uint64(tokens[i]) % n_parts == part:
+                counts.words[tokens[i] & word_mask] += np.uint32(1)
+            if i + 1 < last:
+                gram = _pair(tokens[i], tokens[i + 1])
+                _bump(counts.pairs, gram, part, n_parts)
+                if i + 2 < last:
+                    gram = _longer(gram, tokens[i + 2])
+                    _bump(counts.triples, gram, part, n_parts)
+                    if i + 3 < last:
+                        _bump(counts.quads, _longer(gram, tokens[i + 3]), part, n_parts)
+
+
+@_jit
+def token_bits(token, words, n_texts):
+    """Information of a token: -log2 of the share of texts that hold it, capped for shapes and separators; 0 for the ends."""
+    if token == _START or token == _END:
+        return 0.0
+    count = max(words[token & np.uint32(len(words) - 1)], np.uint32(1))
+    bits = max(0.0, np.log2(n_texts / count))
+    if token < _SEPARATOR_TOKEN:
+        return min(bits, SHAPE_BITS)
+    return min(bits, SEPARATOR_BITS) if token < _FIRST_WORD else bits
+
+
+class Workspace(NamedTuple):
+    """Scratch of one thread; row i speaks of token i."""
+
+    grams: np.ndarray  # int64 (3, MAX_TOKENS): counts of the 2-, 3- and 4-gram that starts here
+    surprising: np.ndarray  # bool (MAX_TOKENS,): the bigram that starts here
+    bits: np.ndarray  # float64 (MAX_TOKENS + 1,): prefix sums
+    rolled: np.ndarray  # uint64 (MAX_TOKENS + 1,): prefix hashes
+    real: np.ndarray  # int64 (MAX_TOKENS + 1, 2): prefix counts of tokens but separators and ends, and of words proper
+    runs: np.ndarray  # int64 (MAX_RUNS, 2)
+    previous: np.ndarray  # the same of the level before
+    pieces: np.ndarray  # int64 (MAX_PIECES, 5): start, end, tokens but separators and ends, words proper, support bound
+    piece_bits: np.ndarray  # float64 (MAX_PIECES,)
+    piece_at: np.ndarray  # int64 (MAX_RUNS + 1,): run r owns pieces[piece_at[r]:piece_at[r + 1]], the whole run first
+    scores: np.ndarray  # float64 (MAX_FRAMES,): the best frames so far, unordered
+    hashes: np.ndarray  # uint64 (MAX_FRAMES,)
+    spans: np.ndarray  # uint64 (MAX_FRAMES,): packed, see `pack`
+    powers: np.ndarray  # uint64 (MAX_TOKENS + 1,): powers of the rolling base
+
+
+def workspace() -> Workspace:
+    powers = np.ones(MAX_TOKENS + 1, np.uint64)
+    for i in range(MAX_TOKENS):
+        powers[i + 1] = np.uint64(int(powers[i]) * int(_ROLL) % 2**64)
+    i8, f8, u8 = np.int64, np.float64, np.uint64
+    return Workspace(
+        np.zeros((3, MAX_TOKENS), i8), np.zeros(MAX_TOKENS, np.bool_), np.zeros(MAX_TOKENS + 1, f8), np.zeros(MAX_TOKENS + 1, u8),
+        np.zeros((MAX_TOKENS + 1, 2), i8), np.zeros((MAX_RUNS, 2), i8), np.zeros((MAX_RUNS, 2), i8),
+        np.zeros((MAX_PIECES, 5), i8), np.zeros(MAX_PIECES, f8), np.zeros(MAX_RUNS + 1, i8), np.zeros(MAX_FRAMES, f8),
+        np.zeros(MAX_FRAMES, u8), np.zeros(MAX_FRAMES, u8), powers,
+    )  # fmt: skip
+
+
+@_jit
+def _look_up(tokens, counts, n_texts, ws):
+    """Fill the prefix sums and n-gram counts of one caption; returns whether any pair repeats."""
+    n = len(tokens)
+    mask, word_mask, least = np.uint64(len(counts.pairs) - 1), np.uint32(len(counts.words) - 1), FIRST_LEVELS[0]
+    any_repeats = False
+    for i in range(n):
+        token = tokens[i]
+        ws.bits[i + 1] = ws.bits[i] + token_bits(token, counts.words, n_texts)
+        ws.rolled[i + 1] = ws.rolled[i] * _ROLL + mix64(np.uint64(token) + _SEED)
+        ws.real[i + 1, 0] = ws.real[i, 0] + (token >= _FIRST_WORD or (token > _END and token < _SEPARATOR_TOKEN))
+        ws.real[i + 1, 1] = ws.real[i, 1] + (token >= _FIRST_WORD)
+        ws.surprising[i] = False
+        ws.grams[:, i] = 0
+        if i + 1 == n:
+            break
+        gram = _pair(token, tokens[i + 1])
+        pair = np.int64(counts.pairs[gram & mask])
+        ws.grams[0, i] = pair
+        if pair < least:
+            continue
+        any_repeats = True
+        left, right = np.float64(counts.words[token & word_mask]), np.float64(counts.words[tokens[i + 1] & word_mask])
+        ws.surprising[i] = pair * n_texts >= LIFT * left * right or pair == 65535
+        if i + 2 < n:
+            gram = _longer(gram, tokens[i + 2])
+            ws.grams[1, i] = np.int64(counts.triples[gram & mask])
+            if ws.grams[1, i] >= least and i + 3 < n:
+                ws.grams[2, i] = np.int64(counts.quads[_longer(gram, tokens[i + 3]) & mask])
+    return any_repeats
+
+
+@_jit
+def _cut_runs(n, level, grams, surprising, real, runs):
+    """Maximal runs covered by n-grams of at least `level`, split where the joining bigram is rarer; returns how many."""
+    n_runs, covered_to, open_run = 0, 0, False
+    for i in range(n):
+        if grams[0, i] >= level and surprising[i]:
+            covered_to = max(covered_to, i + 2)
+        if grams[1, i] >= level:
+            covered_to = max(covered_to, i + 3)
+            if grams[2, i] >= level:
+                covered_to = max(covered_to, i + 4)
+        if i >= covered_to:
+            open_run = False
+            continue
+        if open_run and grams[0, i - 1] >= level:
+            runs[n_runs - 1, 1] = i + 1
+            continue
+        if n_runs and real[runs[n_runs - 1, 1], 0] == real[runs[n_runs - 1, 0], 0]:
+            n_runs -= 1  # the run before holds separators only
+        if n_runs == MAX_RUNS:
+            break
+        runs[n_runs, 0], runs[n_runs, 1] = i, i + 1
+        n_runs, open_run = n_runs + 1, True
+    if n_runs and real[runs[n_runs - 1, 1], 0] == real[runs[n_runs - 1, 0], 0]:
+        n_runs -= 1
+    return n_runs
+
+
+@_jit
+def pack(a, b, c, d, e, f):
+    """Three spans [a, b) [c, d) [e, f) of positions below 255 in one integer; empty spans for fewer runs."""
+    return np.uint64(a | b << 8 | c << 16 | d << 24 | e << 32 | f << 40)
+
+
+@_jit
+def _add_piece(m, a, b, tokens, words, grams, bits, real, pieces, piece_bits):
+    """Measure tokens[a:b] as piece m; at most as many texts hold it as the rarest of its longest counted n-grams."""
+    if b - a == 1:
+        bound = np.int64(words[tokens[a] & np.uint32(len(words) - 1)])
+    else:
+        g = min(b - a, 4) - 2
+        bound = grams[g, a]
+        for i in range(a + 1, b - g - 1):
+            bound = min(bound, grams[g, i])
+    pieces[m, 0], pieces[m, 1], pieces[m, 4] = a, b, bound
+    pieces[m, 2], pieces[m, 3] = real[b, 0] - real[a, 0], real[b, 1] - real[a, 1]
+    piece_bits[m] = bits[b] - bits[a]
+    return m + 1
+
+
+@_jit
+def _cut_pieces(n_runs, tokens, words, ws):
+    """Each run with its prefixes and suffixes of 2..LONGEST_PIECE tokens."""
+    m = 0
+    for r in range(n_runs):
+        ws.piece_at[r] = m
+        a, b = ws.runs[r, 0], ws.runs[r, 1]
+        m = _add_piece(m, a, b, tokens, words, ws.grams, ws.bits, ws.real, ws.pieces, ws.piece_bits)
+        for k in range(2, min(b - a, LONGEST_PIECE + 1)):
+            m = _add_piece(m, a, a + k, tokens, words, ws.grams, ws.bits, ws.real, ws.pieces, ws.piece_bits)
+            m = _add_piece(m, b - k, b, tokens, words, ws.grams, ws.bits, ws.real, ws.pieces, ws.piece_bits)
+    ws.piece_at[n_runs] = m
+
+
+@_jit
+def _frame_hash(pieces, x, y, z, rolled, powers):
+    h = _SEED
+    for p in (x, y, z):
+        if p >= 0:
+            a, b = pieces[p, 0], pieces[p, 1]
+            h = (h ^ mix64(rolled[b] - rolled[a] * powers[b - a])) * _SLOT
+    return mix64(h)
+
+
+@_jit
+def _keep(n_kept, worst, score, h, scores, hashes):
+    """Where to put a frame: a new place, the worst one's, or -1 (known already, or no better)."""
+    for k in range(n_kept):
+        if hashes[k] == h:
+            return -1
+    if n_kept < MAX_FRAMES:
+        return n_kept
+    return worst if score > scores[worst] or h < hashes[worst] else -1
+
+
+@_jit
+def _offer(n_kept, worst, x, y, z, pieces, piece_bits, rolled, powers, scores, hashes, spans):
+    """Keep the frame of pieces x, y, z (-1: none) if it is among the best; returns (frames kept, the worst one's place)."""
+    bits, real, words, bound = piece_bits[x], pieces[x, 2], pieces[x, 3], pieces[x, 4]
+    if y >= 0:
+        bits, real, words, bound = (
+            bits + piece_bits[y],
+            real + pieces[y, 2],
+            words + pieces[y, 3],
+            min(bound, pieces[y, 4]),
+        )
+    if z >= 0:
+        bits, real, words, bound = (
+            bits + piece_bits[z],
+            real + pieces[z, 2],
+            words + pieces[z, 3],
+            min(bound, pieces[z, 4]),
+        )
+    if real < 2 or words < 1 or bound < FIRST_LEVELS[0]:
+        return n_kept, worst
+    score = min(bits, BITS_CAP) * bits * (_LOG2[bound] if bound < len(_LOG2) else np.log2(np.float64(bound)))
+    if n_kept == MAX_FRAMES and score < scores[worst]:
+        return n_kept, worst
+    h = _frame_hash(pieces, x, y, z, rolled, powers)
+    at = _keep(n_kept, worst, score, h, scores, hashes)
+    if at < 0:
+        return n_kept, worst
+    scores[at], hashes[at] = score, h
+    y, z = max(y, -1), max(z, -1)
+    spans[at] = pack(
+        pieces[x, 0], pieces[x, 1], pieces[y, 0] if y >= 0 else 0, pieces[y, 1] if y >= 0 else 0,
+        pieces[z, 0] if z >= 0 else 0, pieces[z, 1] if z >= 0 else 0,
+    )  # fmt: skip
+    n_kept = max(n_kept, at + 1)
+    if n_kept == MAX_FRAMES:
+        worst = 0
+        for k in range(1, MAX_FRAMES):
+            if scores[k] < scores[worst] or (scores[k] == scores[worst] and hashes[k] > hashes[worst]):
+                worst = k
+    return n_kept, worst
+
+
+@_jit
+def _combine(n_runs, n_kept, worst, tried, piece_at, pieces, piece_bits, rolled, powers, scores, hashes, spans):
+    """Offer one level's frames: pieces, pairs of pieces, triples of whole runs. Returns (kept, worst, tried)."""
+    for x in range(n_runs):
+        for p in range(piece_at[x], piece_at[x + 1]):
+            for y in range(x, n_runs):  # y == x stands for no second piece
+                for q in range(piece_at[y], piece_at[y + 1]):
+                    whole = p == piece_at[x] and q == piece_at[y] and y > x
+                    for z in range(y, n_runs if whole else y + 1):  # z == y stands for no third run
+                        second, third = q if y > x else -1, piece_at[z] if z > y else -1
+                        n_kept, worst = _offer(
+                            n_kept, worst, p, second, third, pieces, piece_bits, rolled, powers, scores, hashes, spans
+                        )
+                        tried += 1
+                    if y == x:
+                        break
+                if tried >= MAX_TRIED:
+                    return n_kept, worst, tried
+    return n_kept, worst, tried
+
+
+@_jit
+def frames_of(tokens, counts, n_texts, levels, ws):
+    """Fill ws.hashes and ws.spans with the frames of one caption; returns how many. tokens: uint32 (<= MAX_TOKENS,)."""
+    if not _look_up(tokens, counts, n_texts, ws):
+        return 0
+    n_kept, worst, tried, before = 0, 0, 0, 0
+    for level in levels:
+        n_runs = _cut_runs(len(tokens), level, ws.grams, ws.surprising, ws.real, ws.runs)
+        if n_runs == 0:
+            break
+        same = n_runs == before
+        for r in range(n_runs):
+            same = same and ws.runs[r, 0] == ws.previous[r, 0] and ws.runs[r, 1] == ws.previous[r, 1]
+        if same:
+            continue
+        _cut_pieces(n_runs, tokens, counts.words, ws)
+        n_kept, worst, tried = _combine(
+            n_runs,
+            n_kept,
+            worst,
+            tried,
+            ws.piece_at,
+            ws.pieces,
+            ws.piece_bits,
+            ws.rolled,
+            ws.powers,
+            ws.scores,
+            ws.hashes,
+            ws.spans,
+        )
+        ws.previous[:n_runs] = ws.runs[:n_runs]
+        before = n_runs
+        if tried >= MAX_TRIED:
+            break
+    return n_kept
+
+
+@_jit
+def frames_of_texts(tokens, token_at, counts, n_texts, levels, ws, hashes, spans, n_frames, total_bits):
+    """Frames of consecutive texts, one after the other; n_frames and total_bits (a caption's information) by text.
+
+    Returns how many frames were written; `hashes` and `spans` need room for MAX_FRAMES a text.
+    """
+    at = 0
+    for t in range(len(token_at) - 1):
+        a, b = token_at[t], min(token_at[t + 1], token_at[t] + MAX_TOKENS)
+        n = frames_of(tokens[a:b], counts, n_texts, levels, ws)
+        for k in range(n):
+            hashes[at + k], spans[at + k] = ws.hashes[k], ws.spans[k]
+        at += n
+        n_frames[t] = n
+        total_bits[t] = ws.bits[b - a]
+    return at
+
+
+def unpack(spans: int) -> list[tuple[int, int]]:
+    """The non-empty spans of a packed frame, in order."""
+    numbers = spans.to_bytes(8, "little")
+    return [(numbers[i], numbers[i + 1]) for i in (0, 2, 4) if numbers[i + 1]]
+
+
+def evidence(bits: float, share: float, support: int) -> float:
+    """min(bits, cap) * share * sqrt(log2(support)): how much of a template this is, before the ranking looks at anything else."""
+    return min(bits, BITS_CAP) * share * log2(max(support, 1)) ** 0.5

@@ -1,0 +1,218 @@
+"""Caption templates: frames that at least three distinct captions share, each the best explanation of one of its captions at least.
+
+First n-grams are counted, then every caption proposes its frames (`frames`), frames whose hash occurs too rarely are dropped, and the rest
+are grouped exactly. A caption may be in several templates: a family's variants overlap, and `families` says which belong together.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, NamedTuple
+
+import numba as nb
+import numpy as np
+
+from memaudit.detect import frames as fr
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BLOCK = 1 << 14
+FILTER_BITS = 26  # saturating counters that drop most frames before they are sorted
+
+_jit = nb.njit(cache=True, nogil=True, error_model="numpy")
+
+
+class Tokens(NamedTuple):
+    """Template streams of all unique texts: text i owns tokens[token_at[i]:token_at[i + 1]]. May be memory maps."""
+
+    tokens: np.ndarray  # uint32
+    token_at: np.ndarray  # int64 (n + 1,)
+
+
+class Templates(NamedTuple):
+    """Templates and their members, grouped: template k owns entries member_at[k]:member_at[k + 1], texts ascending.
+
+    text: uint32 and span: uint64 (`frames.unpack`: where the fixed runs lie in that text), by entry; share: float32, the part of the
+    text's information that is fixed, by entry; bits: float32, fixed information, by template.
+    """
+
+    member_at: np.ndarray
+    text: np.ndarray
+    span: np.ndarray
+    share: np.ndarray
+    bits: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.bits)
+
+
+@_jit
+def _tally(hashes, part, n_parts, seen):
+    """Saturating counts of frame hashes, those of `part` only."""
+    mask = np.uint64(len(seen) - 1)
+    for h in hashes:
+        if (h >> np.uint64(48)) % np.uint64(n_parts) == part:
+            at = h & mask
+            if seen[at] < 255:
+                seen[at] += np.uint8(1)
+
+
+@_jit
+def _survivors(hashes, spans, n_frames, first_text, seen, least, out_hash, out_span, out_text):
+    mask = np.uint64(len(seen) - 1)
+    at, n = 0, 0
+    for t in range(len(n_frames)):
+        for _ in range(n_frames[t]):
+            if seen[hashes[at] & mask] >= least:
+                out_hash[n], out_span[n], out_text[n] = hashes[at], spans[at], first_text + t
+                n += 1
+            at += 1
+    return n
+
+
+@_jit
+def _starts(sorted_hashes, least):
+    """First entries of the runs of equal hashes that are at least `least` long, and one past each run's end."""
+    out = np.empty((len(sorted_hashes) // least + 1, 2), np.int64)
+    n, first = 0, 0
+    for i in range(1, len(sorted_hashes) + 1):
+        if i == len(sorted_hashes) or sorted_hashes[i] != sorted_hashes[first]:
+            if i - first >= least:
+                out[n, 0], out[n, 1] = first, i
+                n += 1
+            first = i
+    return out[:n]
+
+
+@_jit
+def _span_bits(tokens, span, words, n_texts):
+    """Information of the fixed runs of one frame in one text."""
+    bits = 0.0
+    for s in range(3):
+        a, b = (span >> np.uint64(16 * s)) & np.uint64(255), (span >> np.uint64(16 * s + 8)) & np.uint64(255)
+        for i in range(a, b):
+            bits += fr.token_bits(tokens[i], words, n_texts)
+    return bits
+
+
+@_jit
+def _measure(groups, text, span, tokens, token_at, total_bits, words, n_texts, bits, share):
+    """Fixed bits by group, and the fixed share of every member."""
+    for g in range(len(groups)):
+        first, last = groups[g]
+        t = text[first]
+        bits[g] = _span_bits(tokens[token_at[t] : token_at[t + 1]], span[first], words, n_texts)
+        for e in range(first, last):
+            share[e] = min(1.0, bits[g] / max(total_bits[text[e]], 1e-6))
+
+
+@_jit
+def _pick(groups, text, share, bits, hashes, best, best_group):
+    """For every text the group with the most evidence; the smaller hash on a tie."""
+    for g in range(len(groups)):
+        first, last = groups[g]
+        weight = min(bits[g], fr.BITS_CAP) * np.sqrt(np.log2(np.float64(last - first)))
+        for e in range(first, last):
+            t, value = text[e], np.float32(weight * share[e])
+            k = best_group[t]
+            if value > best[t] or (value == best[t] and k >= 0 and hashes[first] < hashes[groups[k, 0]]):
+                best[t], best_group[t] = value, g
+
+
+def _count(streams: Tokens, threads: int, pool: ThreadPoolExecutor) -> fr.Counts:
+    counts = fr.empty_counts(len(streams.tokens))
+    list(pool.map(lambda part: fr.count_grams(streams.tokens, streams.token_at, part, threads, counts), range(threads)))
+    return counts
+
+
+class _Block(NamedTuple):
+    first: int
+    hashes: np.ndarray
+    spans: np.ndarray
+    n_frames: np.ndarray
+    total_bits: np.ndarray
+
+
+def _propose(streams: Tokens, counts: fr.Counts, first: int) -> _Block:
+    """Frames of one block of texts."""
+    n = len(streams.token_at) - 1
+    last = min(first + BLOCK, n)
+    hashes, spans = (
+        np.empty((last - first) * fr.MAX_FRAMES, np.uint64),
+        np.empty((last - first) * fr.MAX_FRAMES, np.uint64),
+    )
+    n_frames, total = np.zeros(last - first, np.uint8), np.zeros(last - first, np.float32)
+    at = streams.token_at[first : last + 1] - streams.token_at[first]
+    tokens = streams.tokens[streams.token_at[first] : streams.token_at[last]]
+    m = fr.frames_of_texts(tokens, at, counts, n, fr.levels_for(n), fr.workspace(), hashes, spans, n_frames, total)
+    return _Block(first, hashes[:m].copy(), spans[:m].copy(), n_frames, total)
+
+
+def _gather(blocks: list[_Block], seen: np.ndarray, least: int, pool: ThreadPoolExecutor) -> tuple[np.ndarray, ...]:
+    """Entries (hash, span, text) of all frames that may have enough support, sorted by hash, then text."""
+
+    def keep(block: _Block) -> tuple[np.ndarray, ...]:
+        room = len(block.hashes)
+        out = np.empty(room, np.uint64), np.empty(room, np.uint64), np.empty(room, np.uint32)
+        n = _survivors(block.hashes, block.spans, block.n_frames, block.first, seen, least, *out)
+        return tuple(column[:n].copy() for column in out)
+
+    kept = list(pool.map(keep, blocks))
+    hashes, spans, texts = (np.concatenate(c) for c in zip(*kept, strict=True))
+    order = np.argsort(hashes, kind="stable")  # entries come by text, so texts stay ascending
+    return hashes[order], spans[order], texts[order]
+
+
+def mine_templates(
+    streams: Tokens, min_support: int, threads: int, advance: Callable[[int], None] = lambda _: None
+) -> tuple[Templates, fr.Counts]:
+    """Templates with at least `min_support` distinct texts, and the n-gram counts behind them.
+
+    advance: called with texts done, 2 n in all. Cost: 2 to 4 us a text and core; some 200 bytes a text of memory, and the count tables.
+    Results do not depend on threads or on the order of texts.
+    """
+    n = len(streams.token_at) - 1
+    with ThreadPoolExecutor(threads) as pool:
+        counts = _count(streams, threads, pool)
+        advance(n)
+        seen = np.zeros(1 << FILTER_BITS, np.uint8)
+        blocks: list[_Block] = []
+        for block in pool.map(lambda first: _propose(streams, counts, first), range(0, n, BLOCK)):
+            _tally(block.hashes, 0, 1, seen)
+            blocks.append(block)
+            advance(len(block.n_frames))
+        if not blocks:
+            return _no_templates(), counts
+        hashes, spans, texts = _gather(blocks, seen, min_support, pool)
+    total_bits = np.concatenate([b.total_bits for b in blocks])
+    return _choose(streams, counts, hashes, spans, texts, total_bits, min_support), counts
+
+
+def _no_templates() -> Templates:
+    empty = np.empty(0, np.float32)
+    return Templates(np.zeros(1, np.int64), np.empty(0, np.uint32), np.empty(0, np.uint64), empty, empty)
+
+
+def _choose(
+    streams: Tokens,
+    counts: fr.Counts,
+    hashes: np.ndarray,
+    spans: np.ndarray,
+    texts: np.ndarray,
+    total_bits: np.ndarray,
+    least: int,
+) -> Templates:
+    """Keep the frames that explain some text best; of frames with the same members the one with the most information."""
+    n = len(total_bits)
+    groups = _starts(hashes, least)
+    bits, share = np.empty(len(groups), np.float32), np.zeros(len(hashes), np.float32)
+    _measure(groups, texts, spans, *streams, total_bits, counts.words, n, bits, share)
+    best, best_group = np.zeros(n, np.float32), np.full(n, -1, np.int64)
+    _pick(groups, texts, share, bits, hashes, best, best_group)
+    kept = groups[np.unique(best_group[best_group >= 0])]
+    kept_bits = bits[np.unique(best_group[best_group >= 0])]
+    sizes = kept[:, 1] - kept[:, 0]
+    entry = np.concatenate([np.arange(a, b) for a, b in kept]) if len(kept) else np.empty(0, np.int64)
+    member_at = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    return Templates(member_at, texts[entry], spans[entry], share[entry], kept_bits)

@@ -1,0 +1,135 @@
+"""What lies on disk: a `Source`, how it is fingerprinted, opened as a stream of bytes, and named in a message."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from memaudit.errors import BadInput
+
+TABLES = {
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+}
+COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}  # text formats only
+PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".avif", ".jxl", ".tif", ".tiff"})
+
+EDGE = 1 << 20  # bytes of a file's start or end that a fingerprint covers
+
+
+@dataclass(frozen=True)
+class Source:
+    """One thing that is read: a table file, or a folder of pictures with a .txt beside each."""
+
+    path: str  # as the user's argument reaches it: relative stays relative
+    format: str  # "parquet", "csv" (also tab-separated), "jsonl" or "pictures"
+    size: int  # bytes on disk; of pictures: of their .txt files
+
+    def fingerprint(self) -> str:
+        """16 hex digits that change when the input does.
+
+        Parquet: size and the last MiB, which holds the footer. CSV and JSONL: size, first and last MiB. Pictures:
+        names, sizes and modification times of the .txt files. Reads at most 2 MiB. Raises BadInput when the path cannot
+        be read.
+        """
+        digest = hashlib.blake2b(digest_size=8)
+        try:
+            if self.format == "pictures":
+                for pair in picture_pairs(self.path):
+                    facts = Path(self.path, pair.text).stat()
+                    digest.update(os.fsencode(f"{pair.picture}\0{pair.text}\0{facts.st_size}\0{facts.st_mtime_ns}\0"))
+            else:
+                _hash_edges(self.path, digest, first=self.format != "parquet")
+        except OSError as error:
+            raise unreadable(self.path, error) from error
+        return digest.hexdigest()
+
+
+def _hash_edges(path: str, digest: hashlib.blake2b, first: bool) -> None:
+    with Path(path).open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        digest.update(size.to_bytes(8, "little"))
+        if first:
+            file.seek(0)
+            digest.update(file.read(EDGE))
+        file.seek(max(0, size - EDGE))
+        digest.update(file.read(EDGE))
+
+
+def table_format(name: str) -> str | None:
+    """The format that a file name promises, or None: "A.CSV.gz" is "csv". Only text formats may be compressed."""
+    stem, suffix = os.path.splitext(name.lower())  # noqa: PTH122 (a name, not a path: "..csv" and friends)
+    if suffix in COMPRESSED:
+        inner = TABLES.get(os.path.splitext(stem)[1])  # noqa: PTH122
+        return None if inner == "parquet" else inner
+    return TABLES.get(suffix)
+
+
+def known_suffixes() -> str:
+    """What a message lists as readable."""
+    return f"{' '.join(TABLES)} (text also with {' '.join(COMPRESSED)}), folders"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A picture and the .txt beside it, as file names within one folder."""
+
+    picture: str
+    text: str
+
+
+def picture_pairs(folder: str) -> list[Pair]:
+    """The pictures of a folder that have a .txt of the same stem beside them, sorted by picture name.
+
+    Hidden files are not looked at. Raises OSError when the folder cannot be listed. Costs one directory listing.
+    """
+    with os.scandir(folder) as entries:
+        names = [e.name for e in entries if not is_hidden(e.name) and e.is_file()]
+    return pair_up(names)
+
+
+def pair_up(names: list[str]) -> list[Pair]:
+    """Pairs among the file names of one folder, sorted by picture name."""
+    split = [(name, *os.path.splitext(name)) for name in sorted(names)]  # noqa: PTH122
+    texts = {stem: name for name, stem, suffix in split if suffix.lower() == ".txt"}
+    return [Pair(name, texts[stem]) for name, stem, suffix in split if suffix.lower() in PICTURES and stem in texts]
+
+
+def is_hidden(name: str) -> bool:
+    """Whether tools leave this name out: `.cache`, `_SUCCESS`, `_metadata`."""
+    return name.startswith((".", "_"))
+
+
+def open_stream(path: str) -> pa.NativeFile:
+    """The file's bytes from the start, decompressed by its suffix. Raises OSError.
+
+    The path goes to Arrow as bytes: names that are not UTF-8 exist.
+    """
+    file = pa.OSFile(os.fsencode(path))
+    codec = COMPRESSED.get(Path(path).suffix.lower())
+    return pa.CompressedInputStream(file, codec) if codec else file
+
+
+def unreadable(path: str, error: Exception) -> BadInput:
+    """The message for a file that the system or a codec refuses."""
+    why = error.strerror if isinstance(error, OSError) and error.strerror else f"{error}"
+    return BadInput(f"cannot read {shown(path)}", shown(why), "check the file and its permissions, or leave it out")
+
+
+def shown(text: str) -> str:
+    """`text` on one line for a message: control characters, line breaks and unpaired surrogates escaped."""
+    return text if text.isprintable() else repr(text)[1:-1]
+
+
+def few(names: list[str], limit: int = 12) -> str:
+    """Names for a message, the tail of a long list as a count."""
+    rest = f" and {len(names) - limit:,} more" if len(names) > limit else ""
+    return ", ".join(shown(name) for name in names[:limit]) + rest

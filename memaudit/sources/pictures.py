@@ -1,0 +1,83 @@
+"""Folders of pictures with a .txt of the same stem beside each: what fine-tuners collect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from memaudit.errors import BadInput
+from memaudit.sources.batches import as_text, gather_captions, gather_images, make_batch, split
+from memaudit.sources.columns import Columns
+from memaudit.sources.files import picture_pairs, shown, unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from memaudit.sources.batches import Batch
+    from memaudit.sources.columns import ColumnChoice
+    from memaudit.sources.files import Pair, Source
+
+FILES_PER_BATCH = 4096
+BOM = b"\xef\xbb\xbf"
+
+
+class PicturesReader:
+    """Reads one folder: record = picture, in the order of their names; caption = the whole .txt, stripped."""
+
+    columns = Columns(captions=("txt",), id="stem", image="picture")
+    n_rows: int | None
+
+    def __init__(self, source: Source, choice: ColumnChoice) -> None:  # noqa: ARG002 (every reader is made alike)
+        """Lists the folder; named columns do not apply. Raises BadInput when it cannot be listed or holds no pair."""
+        self.path = source.path
+        try:
+            self._pairs = picture_pairs(self.path)
+        except OSError as error:
+            raise unreadable(self.path, error) from error
+        if not self._pairs:
+            why = "no picture in it has a .txt of the same name beside it"
+            raise BadInput(f"no captions in {shown(self.path)}", why, "put cat.txt beside cat.jpg")
+        self.n_rows = len(self._pairs)
+
+    def batches(self) -> Iterator[Batch]:
+        """See `Reader.batches`. A .txt that cannot be read is skipped as "unreadable"."""
+        for start in range(0, len(self._pairs), FILES_PER_BATCH):
+            yield from self._batch(start, self._pairs[start : start + FILES_PER_BATCH])
+
+    def take(self, rows: np.ndarray, column: int) -> list[str | None]:
+        """See `Reader.take`; opens the wanted files only."""
+        return gather_captions(self._only(rows), rows, column)
+
+    def take_images(self, rows: np.ndarray) -> list[str | None]:
+        """See `Reader.take_images`."""
+        return gather_images(self._only(rows), rows)
+
+    def _only(self, rows: np.ndarray) -> Iterator[Batch]:
+        for row in np.unique(np.asarray(rows, dtype=np.uint64)).tolist():
+            yield from self._batch(row, self._pairs[row : row + 1])
+
+    def _batch(self, start: int, pairs: list[Pair]) -> Iterator[Batch]:
+        texts = [self._caption(pair) for pair in pairs]
+        good = [i for i, text in enumerate(texts) if text is not None]
+        names = [Path(pairs[i].picture) for i in good]
+        values = {
+            "txt": pa.array([texts[i] for i in good], pa.large_binary()),
+            "stem": as_text(pa.array([bytes(Path(name.stem)) for name in names], pa.large_binary())),
+            "picture": pa.array([bytes(Path(self.path, name)) for name in names], pa.large_binary()),
+        }
+        skipped = {"unreadable": len(pairs) - len(good)} if len(good) < len(pairs) else {}
+        rows = np.array(good, dtype=np.uint64) + np.uint64(start)
+        yield from split(make_batch(self.columns, rows, values, skipped))
+
+    def _caption(self, pair: Pair) -> bytes | None:
+        try:
+            raw = Path(self.path, pair.text).read_bytes()
+        except OSError:
+            return None
+        try:
+            return raw.removeprefix(BOM).decode("utf-8").strip().encode("utf-8")
+        except UnicodeDecodeError:
+            return raw.removeprefix(BOM).strip()

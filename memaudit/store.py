@@ -1,0 +1,249 @@
+"""The audit folder: atomic frames, a manifest that says what is finished, and refusal to mix audits.
+
+Only this module writes into an audit folder. A frame is written under a temporary name, read back (rows, checksum), renamed, and only then
+entered in the manifest; so a stage that the manifest lists is whole.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from memaudit import __version__
+from memaudit.errors import BadInput, NoSpace, UsageError
+from memaudit.schemas import FORMAT_VERSION, FRAMES, conform
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MANIFEST = "manifest.json"
+WORK = "work"
+
+
+def checksum(path: Path) -> str:
+    """16 hex digits over a file's bytes."""
+    digest = hashlib.blake2b(digest_size=8)
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+@contextmanager
+def no_space_is_clear(folder: Path) -> Iterator[None]:
+    """Turn "no space left on device" into an error that says what is kept."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise NoSpace(
+            f"no space left while writing {folder}",
+            "finished stages are kept; nothing unfinished is taken for finished",
+            "free some space and run the same command again, or choose another folder with -o",
+        ) from error
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a small file under a temporary name and rename it."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with no_space_is_clear(path.parent):
+        temporary.write_bytes(data)
+        temporary.replace(path)
+
+
+@dataclass
+class Audit:
+    """An audit folder. `open_audit` reads one, `begin` starts or continues one.
+
+    manifest: the content of manifest.json; keys "memaudit" (format version), "tool", "config", "inputs", "stages", "status".
+    """
+
+    folder: Path
+    manifest: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        return bool(self.manifest.get("status") == "complete")
+
+    @property
+    def work(self) -> Path:
+        """Scratch of an unfinished scan."""
+        return self.folder / WORK
+
+    def path(self, name: str) -> Path:
+        return self.folder / f"{name}.parquet"
+
+    def scan(self, name: str) -> pl.LazyFrame:
+        """The frame called `name`, lazily. Raises BadInput when it is missing or damaged."""
+        try:
+            return pl.scan_parquet(self.path(name)).select(FRAMES[name].names())
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise self._damaged(name, error) from error
+
+    def frame(self, name: str) -> pl.DataFrame:
+        """The frame called `name` with its declared columns. Raises BadInput when it is missing or damaged."""
+        try:
+            return conform(name, self.scan(name).collect())
+        except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+            raise self._damaged(name, error) from error
+
+    def _damaged(self, name: str, error: Exception) -> BadInput:
+        return BadInput(
+            f"{self.folder} holds no readable {name}.parquet",
+            str(error).splitlines()[0][:200],
+            "scan again with --fresh",
+        )
+
+    def has(self, stage: str) -> bool:
+        """Whether the manifest lists this stage and its files are as they were written."""
+        entry = self.manifest["stages"].get(stage)
+        return entry is not None and all(
+            self.path(name).is_file() and checksum(self.path(name)) == sum_ for name, sum_ in entry["files"].items()
+        )
+
+    def write(self, name: str, frame: pl.DataFrame) -> None:
+        """Write one frame atomically; `finish` enters it in the manifest."""
+        frame = conform(name, frame)
+        with no_space_is_clear(self.folder):
+            temporary = self.folder / f".{name}.parquet.tmp"
+            frame.write_parquet(temporary, compression="zstd", compression_level=3)
+            self.adopt(name, temporary, len(frame))
+
+    def adopt(self, name: str, temporary: Path, rows: int) -> None:
+        """Rename a finished parquet file to the frame called `name` after counting its rows once more."""
+        found = pl.scan_parquet(temporary).select(pl.len()).collect().item()
+        if found != rows:
+            raise BadInput(
+                f"{name}.parquet was not written whole", f"{found} of {rows} rows came back", "check the disk"
+            )
+        temporary.replace(self.path(name))
+
+    def finish(self, stage: str, names: tuple[str, ...], seconds: float, rows: int) -> None:
+        """Enter a stage and its frames in the manifest."""
+        files = {name: checksum(self.path(name)) for name in names}
+        self.manifest["stages"][stage] = {"rows": rows, "seconds": round(seconds, 3), "files": files}
+        self.save()
+
+    def close(self, started: float) -> None:
+        """The scan is complete: drop the scratch."""
+        shutil.rmtree(self.work, ignore_errors=True)
+        self.manifest["status"] = "complete"
+        self.manifest["seconds"] = round(time.monotonic() - started, 3)
+        self.save()
+
+    def save(self) -> None:
+        text = json.dumps(self.manifest, indent=1, ensure_ascii=False, sort_keys=True)
+        write_atomically(self.folder / MANIFEST, text.encode("utf-8", errors="surrogateescape"))
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """The manifest of an audit folder, or None where there is none. Raises BadInput for one that cannot be used."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        return None
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        version = manifest["memaudit"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(
+            f"{path} is no manifest of an audit", str(error)[:200], "name the folder that -o named"
+        ) from error
+    if version != FORMAT_VERSION:
+        why = f"its format is {version}, this version reads {FORMAT_VERSION}"
+        raise BadInput(f"{folder} was written by another version of memaudit", why, "scan again with --fresh")
+    return dict(manifest)
+
+
+def open_audit(folder: str | Path) -> Audit:
+    """Open a finished audit. Raises BadInput where there is none or it is unfinished."""
+    folder = Path(folder)
+    manifest = read_manifest(folder) if folder.is_dir() else None
+    if manifest is None:
+        raise BadInput(
+            f"{folder} is not an audit", "an audit is a folder with a manifest.json", "memaudit scan DATA -o AUDIT"
+        )
+    audit = Audit(folder, manifest)
+    if not audit.complete:
+        raise BadInput(
+            f"the audit in {folder} is not finished", "its scan was interrupted", "run the same memaudit scan again"
+        )
+    return audit
+
+
+def begin(folder: str | Path, config: dict[str, Any], inputs: list[dict[str, Any]], fresh: bool = False) -> Audit:
+    """Start an audit in `folder`, or continue the one that is there.
+
+    config, inputs: what decides the result; an audit of anything else is refused (UsageError) unless `fresh`, which replaces it.
+    Anything but an audit in the folder is refused always: memaudit deletes nothing that it did not write.
+    """
+    folder = Path(folder)
+    identity = {"config": config, "inputs": inputs}
+    known = None if fresh and _is_audit(folder) else read_manifest(folder)
+    if known is None:
+        _clear(folder, fresh)
+    elif {k: known.get(k) for k in identity} == identity:
+        if known["status"] != "complete" and known["tool"] != __version__:
+            why = f"version {known['tool']} began it, this is {__version__}"
+            raise UsageError(f"the unfinished audit in {folder} is another version's", why, "add --fresh")
+        return Audit(folder, known)
+    else:
+        what = "input" if known.get("inputs") != inputs else "configuration"
+        raise UsageError(
+            f"{folder} holds an audit of another {what}", _difference(known, identity), "another -o, or --fresh"
+        )
+    manifest = {"memaudit": FORMAT_VERSION, "tool": __version__, **identity, "stages": {}, "status": "running"}
+    audit = Audit(folder, manifest)
+    with no_space_is_clear(folder):
+        audit.work.mkdir(parents=True, exist_ok=True)
+    audit.save()
+    return audit
+
+
+def _is_audit(folder: Path) -> bool:
+    try:
+        return read_manifest(folder) is not None
+    except BadInput:
+        return (folder / MANIFEST).is_file()
+
+
+def _clear(folder: Path, fresh: bool) -> None:
+    """Make room for a new audit: an empty or new folder, or with `fresh` one that holds an audit and nothing foreign."""
+    if folder.is_file():
+        raise UsageError(f"{folder} is a file", "an audit is a folder", "another name after -o")
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    if not (fresh and _is_audit(folder)):
+        raise UsageError(
+            f"{folder} is not empty and holds no audit", "nothing there is touched", "another folder after -o"
+        )
+    for name in FRAMES:
+        (folder / f"{name}.parquet").unlink(missing_ok=True)
+    shutil.rmtree(folder / WORK, ignore_errors=True)
+    for leftover in folder.glob(".*.tmp"):
+        leftover.unlink()
+
+
+def _difference(known: dict[str, Any], wanted: dict[str, Any]) -> str:
+    for key, value in wanted["config"].items():
+        if known.get("config", {}).get(key) != value:
+            return f"{key} was {known.get('config', {}).get(key)!r}, now {value!r}"
+    return f"{len(known.get('inputs', []))} inputs then, {len(wanted['inputs'])} now, or their content changed"
+
+
+def process_memory() -> int:
+    """Bytes of physical memory of this machine (0 where that is unknown)."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return 0
