@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
 from memaudit import __version__
@@ -24,7 +25,7 @@ from memaudit.errors import BadInput, NoSpace, UsageError
 from memaudit.schemas import FORMAT_VERSION, FRAMES, conform
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 MANIFEST = "manifest.json"
 WORK = "work"
@@ -109,7 +110,8 @@ class Audit:
         """Whether the manifest lists this stage and its files are as they were written."""
         entry = self.manifest["stages"].get(stage)
         return entry is not None and all(
-            self.path(name).is_file() and checksum(self.path(name)) == sum_ for name, sum_ in entry["files"].items()
+            (self.folder / name).is_file() and checksum(self.folder / name) == sum_
+            for name, sum_ in entry["files"].items()
         )
 
     def write(self, name: str, frame: pl.DataFrame) -> None:
@@ -129,9 +131,22 @@ class Audit:
             )
         temporary.replace(self.path(name))
 
+    def write_arrays(self, name: str, arrays: Mapping[str, np.ndarray]) -> str:
+        """Write arrays that only later stages need to work/, atomically; returns their file's name for `finish`."""
+        path = self.work / f"{name}.npz"
+        with no_space_is_clear(self.folder), (temporary := path.with_suffix(".tmp")).open("wb") as file:
+            np.savez(file, **arrays)
+        temporary.replace(path)
+        return f"{WORK}/{path.name}"
+
+    def read_arrays(self, name: str) -> dict[str, np.ndarray]:
+        """What `write_arrays` wrote."""
+        with np.load(self.work / f"{name}.npz") as arrays:
+            return dict(arrays)
+
     def finish(self, stage: str, names: tuple[str, ...], seconds: float, rows: int) -> None:
-        """Enter a stage and its frames in the manifest."""
-        files = {name: checksum(self.path(name)) for name in names}
+        """Enter a stage and its files ("texts.parquet", "work/near.npz") in the manifest."""
+        files = {name: checksum(self.folder / name) for name in names}
         self.manifest["stages"][stage] = {"rows": rows, "seconds": round(seconds, 3), "files": files}
         self.save()
 

@@ -40,6 +40,14 @@ def _rehash(slots, known_lo, n):
         slots[at] = text
 
 
+@nb.njit(cache=True, nogil=True)
+def count_rows(ids, weights, n_rows, weight):
+    """Add one row of weights[k] to text ids[k], for all k."""
+    for k in range(len(ids)):
+        n_rows[ids[k]] += np.uint32(1)
+        weight[ids[k]] += np.float32(weights[k])
+
+
 class TextIndex:
     """A hash table from 128-bit keys to text ids that grows with the stream: 16 bytes a text and 8 to 16 a slot."""
 

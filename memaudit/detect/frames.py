@@ -18,12 +18,13 @@ from memaudit.text.lexer import mix64
 
 MAX_TOKENS = 64  # of longer captions only the start is mined
 MAX_RUNS = 8
-MAX_FRAMES = 32  # kept per caption
+MAX_FRAMES = 48  # kept per caption
 MAX_TRIED = 1024  # combinations tried per caption
 LONGEST_PIECE = 6  # of a run's prefixes and suffixes
-LIFT = 4.0  # a bigram covers its words when it is so much more frequent than the words' frequencies predict
+LIFT = 2.0  # a bigram covers its words when it is so much more frequent than the words' frequencies predict
 BITS_CAP = 40.0  # fixed information saturates: two long near-copies are not a template
 SHAPE_BITS, SEPARATOR_BITS = 4.0, 1.5  # what a shape or a separator is worth at most
+END_BITS = 0.05  # so that of two frames with the same words the one bound to an end is preferred
 FIRST_LEVELS = (3, 6, 12, 30)
 MAX_PIECES = MAX_RUNS * 2 * LONGEST_PIECE
 
@@ -103,9 +104,9 @@ def count_grams(tokens, token_at, part, n_parts, counts):
 
 @_jit
 def token_bits(token, words, n_texts):
-    """Information of a token: -log2 of the share of texts that hold it, capped for shapes and separators; 0 for the ends."""
+    """Information of a token: -log2 of the share of texts that hold it, capped for shapes and separators; hardly any for the ends."""
     if token == _START or token == _END:
-        return 0.0
+        return END_BITS
     count = max(words[token & np.uint32(len(words) - 1)], np.uint32(1))
     bits = max(0.0, np.log2(n_texts / count))
     if token < _SEPARATOR_TOKEN:

@@ -1,0 +1,136 @@
+"""Clusters of all kinds side by side: members, what is known of each, risk and family."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from memaudit.detect.evidence import Evidence, RowsByText, evidence
+from memaudit.detect.families import families
+from memaudit.ragged import Pieces, joined, offsets_of, owners
+from memaudit.rank import EXACT, NEAR, TEMPLATE, Measures, Ranked, rank
+from memaudit.schemas import KIND, KINDS, conform
+
+if TYPE_CHECKING:
+    from memaudit.detect.slots import Slots
+    from memaudit.detect.stars import Stars
+    from memaudit.detect.templates import Templates
+    from memaudit.ingest import Texts
+
+
+class Clusters(NamedTuple):
+    """All clusters in the order of their ids: exact, near, template."""
+
+    members: Pieces  # uint32 text ids
+    similarity: np.ndarray  # float32 by member: to the representative
+    representative: np.ndarray  # text id by cluster
+    source: np.ndarray  # int64 by cluster: which star or template it is; the text itself for exact ones
+    measures: Measures
+    evidence: Evidence
+    ranked: Ranked
+    family: np.ndarray  # int64 by cluster: id of its family's head
+
+    def __len__(self) -> int:
+        return len(self.representative)
+
+    def texts_of_kind(self, kind: int) -> np.ndarray:
+        """Member texts of all clusters of one kind, repeats included."""
+        return self.members.values[(self.measures.kind == kind)[owners(self.members.at)]]
+
+    def findings(self) -> np.ndarray:
+        """Clusters in the info band or above, by descending risk."""
+        found = np.flatnonzero(self.ranked.severity >= 0)
+        return found[np.argsort(-self.ranked.risk[found], kind="stable")]
+
+
+def assemble(
+    n_rows: np.ndarray,
+    stars: Stars,
+    templates: Templates,
+    slots: Slots,
+    bits: np.ndarray,
+    rows: RowsByText,
+    texts: Texts,
+) -> Clusters:
+    """Put the three kinds side by side, measure and rank them. bits: information of every text."""
+    repeated = np.flatnonzero(n_rows >= 2).astype(np.uint32)
+    exact = Pieces(offsets_of(np.ones(len(repeated), np.int64)), repeated)
+    near, template = Pieces(stars.member_at, stars.text), Pieces(templates.member_at, templates.text)
+    members = joined(exact, near, template)
+    similarity = np.concatenate([np.ones(len(repeated), np.float32), stars.similarity, templates.share])
+    kind = np.repeat(np.array([EXACT, NEAR, TEMPLATE], np.int8), [len(exact), len(near), len(template)])
+    representative = np.concatenate([repeated, stars.text[stars.member_at[:-1]], _tightest(templates, texts)])
+    rows_evidence = evidence(members.at, members.values, rows)
+    measures = Measures(
+        kind,
+        rows_evidence.n_rows.astype(np.int64),
+        np.diff(members.at),
+        np.concatenate([bits[representative[kind != TEMPLATE]], templates.bits]),
+        _means(similarity, members.at),
+        np.concatenate([np.zeros(len(exact) + len(near)), slots.length]),
+        rows_evidence.focus,
+    )
+    ranked = rank(measures)
+    order = np.lexsort((texts.key_lo[representative], -measures.n_rows, -ranked.risk))
+    order = order[ranked.severity[order] >= 0]
+    family = families(order, members.at, members.values, len(n_rows))
+    source = np.concatenate([repeated, np.arange(len(near)), np.arange(len(template))]).astype(np.int64)
+    return Clusters(members, similarity, representative, source, measures, rows_evidence, ranked, family)
+
+
+def _means(values: np.ndarray, at: np.ndarray) -> np.ndarray:
+    sums = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
+    return (sums[at[1:]] - sums[at[:-1]]) / np.maximum(np.diff(at), 1)
+
+
+def _tightest(templates: Templates, texts: Texts) -> np.ndarray:
+    """The member of each template whose frame holds most of it, the smallest key on a tie: it stands for the family."""
+    group = owners(templates.member_at)
+    order = np.lexsort((texts.key_lo[templates.text], -templates.share, group))
+    return templates.text[order[templates.member_at[:-1]]] if len(templates) else np.empty(0, np.uint32)
+
+
+def select(clusters: Clusters) -> Clusters:
+    """Without the templates below the info band: phrases of the language, which would swamp the frame."""
+    keep = np.flatnonzero((clusters.measures.kind != TEMPLATE) | (clusters.ranked.severity >= 0))
+    member_keep = np.isin(owners(clusters.members.at), keep)
+    new_id = np.full(len(clusters), -1, np.int64)
+    new_id[keep] = np.arange(len(keep))
+    family = clusters.family[keep]
+    r = clusters.ranked
+    return Clusters(
+        Pieces(offsets_of(np.diff(clusters.members.at)[keep]), clusters.members.values[member_keep]),
+        clusters.similarity[member_keep],
+        clusters.representative[keep],
+        clusters.source[keep],
+        Measures(*(column[keep] for column in clusters.measures)),
+        Evidence(*(column[keep] for column in clusters.evidence)),
+        Ranked(
+            r.risk[keep],
+            r.severity[keep],
+            r.rule[keep],
+            r.confidence[keep],
+            {k: v[keep] for k, v in r.features.items()},
+        ),
+        np.where(family >= 0, new_id[family], -1),
+    )
+
+
+def cluster_frame(clusters: Clusters) -> pl.DataFrame:
+    """CLUSTERS."""
+    owner = owners(clusters.members.at)
+    kinds = pl.Series(clusters.measures.kind[owner].astype(np.uint32)).cast(pl.UInt32)
+    names = pl.Series(list(KINDS), dtype=KIND)
+    return conform(
+        "clusters",
+        pl.DataFrame(
+            {
+                "cluster_id": owner.astype(np.uint32),
+                "kind": names.gather(kinds),
+                "text_id": clusters.members.values.astype(np.uint32),
+                "similarity": clusters.similarity,
+            }
+        ),
+    )

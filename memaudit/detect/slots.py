@@ -1,0 +1,103 @@
+"""What stands in a template's slots: distinct contents and their entropy, by template and slot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numba as nb
+import numpy as np
+
+from memaudit.text import alphabet as abc
+from memaudit.text.lexer import mix64
+
+if TYPE_CHECKING:
+    from memaudit.detect.templates import Templates, Tokens
+
+_jit = nb.njit(cache=True, nogil=True)
+_START, _END, _FIRST_WORD = abc.START, abc.END, abc.FIRST_WORD
+_ROLL = np.uint64(0x9E3779B97F4A7C15)
+
+
+class Slots(NamedTuple):
+    """exists: bool (n, 4), whether slot 0 (before the first run) .. 3 (after the last) is one: not where the frame is bound to the end
+    of the caption, nor where all members hold the same; entropy: float32 (n,), bits of the
+    joint content over member texts; length: float32 (n,), mean tokens in the slots; content: uint64 (entries, 4), hash by entry."""
+
+    exists: np.ndarray
+    entropy: np.ndarray
+    length: np.ndarray
+    content: np.ndarray
+
+
+@_jit
+def _bounds(span, n_tokens, out):
+    """Slots of a frame in a text of n_tokens: out[k] = [from, to) of slot k; returns how many runs there are."""
+    runs, before = 0, 0
+    for s in range(3):
+        a = np.int64((span >> np.uint64(16 * s)) & np.uint64(255))
+        b = np.int64((span >> np.uint64(16 * s + 8)) & np.uint64(255))
+        if b == 0:
+            break
+        out[s, 0], out[s, 1] = before, a
+        before = b
+        runs += 1
+    out[runs, 0], out[runs, 1] = before, n_tokens
+    return runs
+
+
+@_jit
+def _content(tokens, low, high):
+    h = np.uint64(1)
+    for i in range(low, high):
+        if tokens[i] != _START and tokens[i] != _END:
+            h = mix64(h * _ROLL + np.uint64(tokens[i]))
+    return h
+
+
+@_jit
+def _describe(member_at, text, span, tokens, token_at, exists, entropy, length, content):
+    bounds = np.zeros((4, 2), np.int64)
+    for k in range(len(member_at) - 1):
+        first, last = member_at[k], member_at[k + 1]
+        joint = np.empty(last - first, np.uint64)
+        words = 0
+        for e in range(first, last):
+            a, b = token_at[text[e]], token_at[text[e] + 1]
+            own = tokens[a:b]
+            runs = _bounds(span[e], b - a, bounds)
+            h = np.uint64(0)
+            for s in range(runs + 1):
+                low, high = bounds[s]
+                exists[k, s] |= high > low or 0 < s < runs
+                content[e, s] = _content(own, low, high)
+                h = mix64(h * _ROLL + content[e, s])
+                for i in range(low, high):
+                    words += own[i] != _START and own[i] != _END
+            joint[e - first] = h
+        for s in range(4):
+            same = True
+            for e in range(first + 1, last):
+                same = same and content[e, s] == content[first, s]
+            exists[k, s] &= not same
+        joint.sort()
+        run, bits = 0, 0.0
+        for i in range(len(joint)):
+            run += 1
+            if i + 1 == len(joint) or joint[i + 1] != joint[i]:
+                p = run / len(joint)
+                bits -= p * np.log2(p)
+                run = 0
+        entropy[k], length[k] = bits, words / len(joint)
+
+
+def describe_slots(templates: Templates, streams: Tokens) -> Slots:
+    """Slots of every template."""
+    n = len(templates)
+    out = Slots(
+        np.zeros((n, 4), np.bool_),
+        np.zeros(n, np.float32),
+        np.zeros(n, np.float32),
+        np.zeros((len(templates.text), 4), np.uint64),
+    )
+    _describe(templates.member_at, templates.text, templates.span, *streams, *out)
+    return out

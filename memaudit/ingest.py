@@ -1,0 +1,327 @@
+"""Reading: batches of captions become unique texts, members and the two streams that detection works on.
+
+Three things happen at once: the next batch is read, the last one is lexed by all threads, and members are written. Texts themselves are
+not kept: a text is a pointer to where it first occurs.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+
+from memaudit.detect.exact import TextIndex, count_rows
+from memaudit.errors import BadInput
+from memaudit.schemas import MEMBERS
+from memaudit.ragged import offsets_of
+from memaudit.scratch import Column, read_column
+from memaudit.sources import ColumnChoice, open_source, shown
+from memaudit.store import no_space_is_clear
+from memaudit.text.arrow import buffers, hash_sites, hash_values
+from memaudit.text.lexer import LexedBatch, lex_buffers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from memaudit.sources import Batch, Source
+    from memaudit.store import Audit
+
+AHEAD = 2  # batches read before they are needed
+STREAMS = {
+    "words": "u4", "word_counts": "u2", "tokens": "u4", "token_counts": "u2", "key_lo": "u8", "key_hi": "u8", "file": "u4", "row": "u8",
+    "column": "u1", "n_words": "u4",
+}  # fmt: skip
+"""Columns of unique texts under work/: streams, and what TEXTS says of each text."""
+
+
+@dataclass
+class FileTally:
+    """What was read of one source."""
+
+    path: str
+    size: int
+    rows: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    error: str | None = None
+
+    def as_row(self, file: int) -> dict[str, object]:
+        reasons = [f"{n:,} {why}" for why, n in sorted(self.skipped.items())] + ([self.error] if self.error else [])
+        return {
+            "file": file, "path": _utf8(self.path), "size": self.size, "rows": self.rows,
+            "skipped": sum(self.skipped.values()), "reason": ", ".join(reasons) or None,
+        }  # fmt: skip
+
+
+def _utf8(path: str) -> str:
+    """The path itself, so that it can be opened again; escaped where it is no valid text."""
+    return path if path.isascii() or path.encode(errors="replace").decode() == path else shown(path)
+
+
+@dataclass
+class Tally:
+    """What was read in all."""
+
+    files: list[FileTally] = field(default_factory=list)
+    captions: int = 0
+    has_images: bool = False
+
+    def frame(self) -> pl.DataFrame:
+        schema = {
+            "file": pl.UInt32,
+            "path": pl.String,
+            "size": pl.UInt64,
+            "rows": pl.UInt64,
+            "skipped": pl.UInt64,
+            "reason": pl.String,
+        }
+        return pl.DataFrame([tally.as_row(i) for i, tally in enumerate(self.files)], schema=schema)
+
+
+class Texts(NamedTuple):
+    """Unique texts of a finished read, mapped from work/: text i owns words[word_at[i]:word_at[i + 1]], likewise tokens."""
+
+    words: np.ndarray
+    word_at: np.ndarray
+    tokens: np.ndarray
+    token_at: np.ndarray
+    key_lo: np.ndarray
+    key_hi: np.ndarray
+    file: np.ndarray
+    row: np.ndarray
+    column: np.ndarray
+    n_words: np.ndarray
+
+
+def load_texts(work: Path) -> Texts:
+    """The columns that `ingest` left in work/."""
+    c = {name: read_column(work / name, dtype) for name, dtype in STREAMS.items()}
+    word_at, token_at = offsets_of(c.pop("word_counts")), offsets_of(c.pop("token_counts"))
+    return Texts(c.pop("words"), word_at, c.pop("tokens"), token_at, **c)
+
+
+class _MemberWriter:
+    """Writes members.parquet batch by batch under a temporary name."""
+
+    def __init__(self, audit: Audit) -> None:
+        self.audit = audit
+        self.temporary = audit.folder / ".members.parquet.tmp"
+        self.rows = 0
+        empty = pl.DataFrame(schema=MEMBERS).to_arrow()
+        with no_space_is_clear(audit.folder):
+            self.writer = pq.ParquetWriter(self.temporary, empty.schema, compression="zstd", compression_level=1)
+
+    def write(self, frame: pl.DataFrame) -> None:
+        with no_space_is_clear(self.audit.folder):
+            self.writer.write_table(frame.to_arrow())
+        self.rows += len(frame)
+
+    def finish(self) -> None:
+        with no_space_is_clear(self.audit.folder):
+            self.writer.close()
+        self.audit.adopt("members", self.temporary, self.rows)
+
+
+def ingest(
+    sources: list[Source], choice: ColumnChoice, audit: Audit, threads: int, advance: Callable[[int], None]
+) -> tuple[Tally, np.ndarray, np.ndarray]:
+    """Read everything once. Writes members.parquet and the columns of `STREAMS` under work/.
+
+    advance: called with records read. Returns the tally, n_rows (uint32) and weight (float32) by text.
+    A source that cannot be read, or breaks off, is noted in the tally; the others are read.
+    """
+    tally = Tally([FileTally(s.path, s.size) for s in sources])
+    columns = {name: Column(audit.work / name, dtype) for name, dtype in STREAMS.items()}
+    members, index, counts = _MemberWriter(audit), TextIndex(), _RowCounts()
+    with ThreadPoolExecutor(threads) as pool:
+        for file, batch in _read_ahead(sources, choice, tally):
+            tally.files[file].skipped.update(batch.skipped)
+            tally.files[file].rows += len(batch) + sum(batch.skipped.values())
+            _take_batch(file, batch, tally, columns, index, counts, members, pool, threads)
+            advance(len(batch))
+    for name, keys in zip(("key_lo", "key_hi"), index.keys(), strict=True):
+        columns[name].append(keys)
+    for column in columns.values():
+        column.close()
+    members.finish()
+    return tally, counts.n_rows[: index.n], counts.weight[: index.n]
+
+
+class _RowCounts:
+    """n_rows and weight by text, growing."""
+
+    def __init__(self) -> None:
+        self.n_rows = np.zeros(1 << 16, np.uint32)
+        self.weight = np.zeros(1 << 16, np.float32)
+
+    def add(self, ids: np.ndarray, weights: np.ndarray | None, n_texts: int) -> None:
+        if n_texts > len(self.n_rows):
+            room = n_texts + n_texts // 2
+            self.n_rows = np.concatenate([self.n_rows, np.zeros(room - len(self.n_rows), np.uint32)])
+            self.weight = np.concatenate([self.weight, np.zeros(room - len(self.weight), np.float32)])
+        count_rows(ids, np.ones(len(ids)) if weights is None else weights, self.n_rows, self.weight)
+
+
+def _read_ahead(sources: list[Source], choice: ColumnChoice, tally: Tally) -> Iterator[tuple[int, Batch]]:
+    """Batches of all sources in order, read by a thread of their own. What a reader raises is noted or raised here."""
+    waiting: queue.Queue[tuple[int, Batch] | BaseException | None] = queue.Queue(AHEAD)
+    stop = threading.Event()
+
+    def put(item: tuple[int, Batch] | BaseException | None) -> bool:
+        while not stop.is_set():
+            try:
+                waiting.put(item, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def read() -> None:
+        try:
+            for file, source in enumerate(sources):
+                try:
+                    for batch in open_source(source, choice).batches():
+                        if not put((file, batch)):
+                            return
+                except BadInput as error:
+                    tally.files[file].error = "; ".join(filter(None, (error.what, error.why)))
+            put(None)
+        except BaseException as error:  # handed to the thread that scans
+            put(error)
+
+    thread = threading.Thread(target=read, name="memaudit-read", daemon=True)
+    thread.start()
+    try:
+        while (item := waiting.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _take_batch(
+    file: int,
+    batch: Batch,
+    tally: Tally,
+    columns: dict[str, Column],
+    index: TextIndex,
+    counts: _RowCounts,
+    members: _MemberWriter,
+    pool: ThreadPoolExecutor,
+    threads: int,
+) -> None:
+    image, site = _references(batch)
+    tally.has_images |= image is not None
+    usable, missing = np.zeros(len(batch), np.bool_), np.ones(len(batch), np.bool_)
+    for number, captions in enumerate(batch.captions):
+        data, offsets, valid = buffers(captions)
+        lexed = lex_parallel(data, offsets, pool, threads)
+        keep = valid & (lexed.n_words > 0)
+        usable |= keep
+        missing &= ~valid
+        before = index.n
+        ids = index.add(lexed.key_lo[keep], lexed.key_hi[keep])
+        counts.add(ids, None if batch.weights is None else batch.weights[keep], index.n)
+        _append_new(columns, lexed, np.flatnonzero(keep)[_first_of_new(ids, before)], file, number, batch.rows)
+        members.write(_member_frame(file, number, batch, keep, ids, image, site))
+        tally.captions += len(ids)
+    skipped = tally.files[file].skipped
+    skipped.update({"null": int((missing & ~usable).sum()), "without words": int((~missing & ~usable).sum())})
+    for reason in [r for r, n in skipped.items() if n == 0]:
+        del skipped[reason]
+
+
+def _first_of_new(ids: np.ndarray, before: int) -> np.ndarray:
+    """Positions where a text id that is not below `before` occurs first; new ids are given in ascending order."""
+    if not len(ids):
+        return np.empty(0, np.int64)
+    highest = np.maximum.accumulate(np.concatenate([[before - 1], ids.astype(np.int64)]))
+    return np.flatnonzero(highest[1:] > highest[:-1])
+
+
+def _references(batch: Batch) -> tuple[pl.Series | None, pl.Series | None]:
+    """Per record the image key (hash of its hash, else of its reference) and the site; None where the source has none."""
+    image = site = None
+    source = batch.hashes if batch.hashes is not None else batch.images
+    if source is not None:
+        data, offsets, valid = buffers(source)
+        image = pl.Series("image", hash_values(data, offsets))
+        image = image.set(pl.Series(~valid), None) if not valid.all() else image
+    if batch.images is not None:
+        data, offsets, valid = buffers(batch.images)
+        sites = hash_sites(data, offsets)
+        site = pl.Series("domain", sites)
+        site = site.set(pl.Series(~valid | (sites == 0)), None)
+    return image, site
+
+
+def _member_frame(
+    file: int,
+    column: int,
+    batch: Batch,
+    keep: np.ndarray,
+    ids: np.ndarray,
+    image: pl.Series | None,
+    site: pl.Series | None,
+) -> pl.DataFrame:
+    n, mask = len(ids), pl.Series(keep)
+    no_id, no_image, no_site = (
+        pl.Series([None], dtype=MEMBERS[c]).new_from_index(0, n) for c in ("id", "image", "domain")
+    )
+    return pl.DataFrame(
+        {
+            "file": pl.Series([file], dtype=pl.UInt32).new_from_index(0, n),
+            "row": batch.rows[keep],
+            "column": pl.Series([column], dtype=pl.UInt8).new_from_index(0, n),
+            "text_id": ids,
+            "id": no_id if batch.ids is None else pl.Series(batch.ids).filter(mask),
+            "image": no_image if image is None else image.filter(mask),
+            "domain": no_site if site is None else site.filter(mask),
+        },
+        schema=MEMBERS,
+    )
+
+
+def lex_parallel(data: np.ndarray, offsets: np.ndarray, pool: ThreadPoolExecutor, threads: int) -> LexedBatch:
+    """`lex_buffers` on all threads, the parts joined."""
+    n = len(offsets) - 1
+    cuts = np.searchsorted(offsets, np.linspace(offsets[0], offsets[-1], threads + 1)[1:-1])
+    bounds = [0, *np.clip(cuts, 0, n).tolist(), n]
+    parts = list(pool.map(lambda ab: lex_buffers(data, offsets, *ab), zip(bounds[:-1], bounds[1:], strict=True)))
+    if len(parts) == 1:
+        return parts[0]
+    word_counts = np.concatenate([np.diff(p.word_at) for p in parts])
+    token_counts = np.concatenate([np.diff(p.token_at) for p in parts])
+    words, tokens, lo, hi, n_words = (
+        np.concatenate([getattr(p, name) for p in parts]) for name in ("words", "tokens", "key_lo", "key_hi", "n_words")
+    )
+    return LexedBatch(words, offsets_of(word_counts), tokens, offsets_of(token_counts), lo, hi, n_words)
+
+
+def _append_new(
+    columns: dict[str, Column], lexed: LexedBatch, new: np.ndarray, file: int, number: int, rows: np.ndarray
+) -> None:
+    """Append the streams of captions `new` (positions in the batch), which became texts."""
+    for stream, at, counts in (("words", lexed.word_at, "word_counts"), ("tokens", lexed.token_at, "token_counts")):
+        lengths = np.diff(at)
+        columns[stream].append(getattr(lexed, stream)[np.repeat(_mask(len(lengths), new), lengths)])
+        columns[counts].append(lengths[new])
+    columns["file"].append(np.full(len(new), file, np.uint32))
+    columns["row"].append(rows[new])
+    columns["column"].append(np.full(len(new), number, np.uint8))
+    columns["n_words"].append(lexed.n_words[new])
+
+
+def _mask(n: int, positions: np.ndarray) -> np.ndarray:
+    mask = np.zeros(n, np.bool_)
+    mask[positions] = True
+    return mask
