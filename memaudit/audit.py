@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,8 @@ from memaudit.findings import findings_frames
 from memaudit.ingest import ingest, load_texts
 from memaudit.progress import Progress, Silent
 from memaudit.readback import Library
-from memaudit.schemas import conform
+from memaudit.rank import TEMPLATE
+from memaudit.schemas import KINDS, conform
 from memaudit.scratch import Scratch
 from memaudit.sources import ColumnChoice, Source, discover
 
@@ -172,10 +172,10 @@ def _rank(
         n_rows = audit.frame("texts")["n_rows"].to_numpy()
         members = audit.scan("members").select("text_id", pl.col("image", "domain").fill_null(0)).collect()
         rows = rows_by_text(n_rows, *(members[c].to_numpy() for c in ("text_id", "image", "domain")))
+        clusters, templates = select(assemble(n_rows, stars, templates, bits, rows, texts), templates)
         slots = describe_slots(templates, Tokens(texts.tokens, texts.token_at))
-        clusters = select(assemble(n_rows, stars, templates, slots, bits, rows, texts))
         audit.write("clusters", cluster_frame(clusters))
-        for name, frame in findings_frames(clusters, templates, slots, texts, n_rows, library).items():
+        for name, frame in findings_frames(clusters, templates, slots, texts, library).items():
             audit.write(name, frame)
         audit.manifest["totals"].update(_totals(clusters, n_rows))
         advance(len(clusters))
@@ -183,15 +183,15 @@ def _rank(
 
 
 def _totals(clusters: Clusters, n_rows: np.ndarray) -> dict[str, Any]:
-    """How much repeats, by kind: clusters, texts and rows."""
+    """How much repeats, by kind: clusters, texts and rows. Templates in the info band are left out: half of a language's phrases."""
     out: dict[str, Any] = {}
+    kind, above_info = clusters.measures.kind, clusters.ranked.severity > 0
     touched = np.zeros(len(n_rows), np.bool_)
-    for kind, name in enumerate(("exact", "near", "template")):
+    for number, name in enumerate(KINDS):
+        which = (kind == number) & (above_info if number == TEMPLATE else True)
         held = np.zeros(len(n_rows), np.bool_)
-        held[clusters.texts_of_kind(kind)] = True
+        held[clusters.texts_of(which)] = True
         touched |= held
-        out[name] = {
-            "clusters": int((clusters.measures.kind == kind).sum()), "texts": int(held.sum()), "rows": int(n_rows[held].sum()),
-        }  # fmt: skip
+        out[name] = {"clusters": int(which.sum()), "texts": int(held.sum()), "rows": int(n_rows[held].sum())}
     out["any"] = {"texts": int(touched.sum()), "rows": int(n_rows[touched].sum())}
     return out

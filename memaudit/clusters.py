@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import numba as nb
 import numpy as np
 import polars as pl
 
 from memaudit.detect.evidence import Evidence, RowsByText, evidence
 from memaudit.detect.families import families
-from memaudit.ragged import Pieces, joined, offsets_of, owners
+from memaudit.detect.templates import Templates
+from memaudit.ragged import Pieces, joined, offsets_of, owners, pick
 from memaudit.rank import EXACT, NEAR, TEMPLATE, Measures, Ranked, rank
+from memaudit.rules import risk_model
 from memaudit.schemas import KIND, KINDS, conform
 
 if TYPE_CHECKING:
-    from memaudit.detect.slots import Slots
     from memaudit.detect.stars import Stars
-    from memaudit.detect.templates import Templates
     from memaudit.ingest import Texts
 
 
@@ -35,21 +36,23 @@ class Clusters(NamedTuple):
     def __len__(self) -> int:
         return len(self.representative)
 
-    def texts_of_kind(self, kind: int) -> np.ndarray:
-        """Member texts of all clusters of one kind, repeats included."""
-        return self.members.values[(self.measures.kind == kind)[owners(self.members.at)]]
+    def texts_of(self, which: np.ndarray) -> np.ndarray:
+        """Member texts of the clusters where `which` (bool, by cluster) holds, repeats included."""
+        return self.members.values[which[owners(self.members.at)]]
 
     def findings(self) -> np.ndarray:
-        """Clusters in the info band or above, by descending risk."""
+        """Clusters that become findings, by descending risk: all above the info band, and of those in it the riskiest."""
         found = np.flatnonzero(self.ranked.severity >= 0)
-        return found[np.argsort(-self.ranked.risk[found], kind="stable")]
+        found = found[np.argsort(-self.ranked.risk[found], kind="stable")]
+        severe = self.ranked.severity[found] > 0
+        place = np.cumsum(~severe) + severe.sum()
+        return found[severe | (place <= risk_model()["info"]["most"])]
 
 
 def assemble(
     n_rows: np.ndarray,
     stars: Stars,
     templates: Templates,
-    slots: Slots,
     bits: np.ndarray,
     rows: RowsByText,
     texts: Texts,
@@ -69,7 +72,6 @@ def assemble(
         np.diff(members.at),
         np.concatenate([bits[representative[kind != TEMPLATE]], templates.bits]),
         _means(similarity, members.at),
-        np.concatenate([np.zeros(len(exact) + len(near)), slots.length]),
         rows_evidence.focus,
     )
     ranked = rank(measures)
@@ -87,24 +89,39 @@ def _means(values: np.ndarray, at: np.ndarray) -> np.ndarray:
 
 def _tightest(templates: Templates, texts: Texts) -> np.ndarray:
     """The member of each template whose frame holds most of it, the smallest key on a tie: it stands for the family."""
-    group = owners(templates.member_at)
-    order = np.lexsort((texts.key_lo[templates.text], -templates.share, group))
-    return templates.text[order[templates.member_at[:-1]]] if len(templates) else np.empty(0, np.uint32)
+    out = np.empty(len(templates), np.uint32)
+    _find_tightest(templates.member_at, templates.text, templates.share, texts.key_lo, out)
+    return out
 
 
-def select(clusters: Clusters) -> Clusters:
-    """Without the templates below the info band: phrases of the language, which would swamp the frame."""
-    keep = np.flatnonzero((clusters.measures.kind != TEMPLATE) | (clusters.ranked.severity >= 0))
+@nb.njit(cache=True, nogil=True)
+def _find_tightest(member_at, text, share, key, out):
+    for k in range(len(out)):
+        best = member_at[k]
+        for e in range(best + 1, member_at[k + 1]):
+            if share[e] > share[best] or (share[e] == share[best] and key[text[e]] < key[text[best]]):
+                best = e
+        out[k] = text[best]
+
+
+def select(clusters: Clusters, templates: Templates) -> tuple[Clusters, Templates]:
+    """Without the templates that become no finding: phrases of the language, which would swamp the frame."""
+    keep = np.union1d(np.flatnonzero(clusters.measures.kind != TEMPLATE), clusters.findings())
+    kept_templates = clusters.source[keep][clusters.measures.kind[keep] == TEMPLATE]
+    own = pick(np.arange(len(templates.text)), templates.member_at, kept_templates)
+    templates = Templates(own.at, *(c[own.values] for c in templates[1:4]), templates.bits[kept_templates])
     member_keep = np.isin(owners(clusters.members.at), keep)
     new_id = np.full(len(clusters), -1, np.int64)
     new_id[keep] = np.arange(len(keep))
     family = clusters.family[keep]
     r = clusters.ranked
-    return Clusters(
+    source = clusters.source[keep]
+    source[clusters.measures.kind[keep] == TEMPLATE] = np.arange(len(kept_templates))
+    selected = Clusters(
         Pieces(offsets_of(np.diff(clusters.members.at)[keep]), clusters.members.values[member_keep]),
         clusters.similarity[member_keep],
         clusters.representative[keep],
-        clusters.source[keep],
+        source,
         Measures(*(column[keep] for column in clusters.measures)),
         Evidence(*(column[keep] for column in clusters.evidence)),
         Ranked(
@@ -116,6 +133,7 @@ def select(clusters: Clusters) -> Clusters:
         ),
         np.where(family >= 0, new_id[family], -1),
     )
+    return selected, templates
 
 
 def cluster_frame(clusters: Clusters) -> pl.DataFrame:

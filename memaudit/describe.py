@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -58,21 +58,24 @@ def slot_text(spelled: Spelled, low: int, high: int) -> str:
     return " ".join(s for s in spelled.surface[low:high] if s)
 
 
-def describe_template(templates: Templates, slots: Slots, k: int, library: Library | None) -> list[dict[str, object]]:
+def describe_template(templates: Templates, slots: Slots, k: int, library: Library | None) -> list[dict[str, Any]]:
     """The `slots` column of one template; values only with a library that has fetched `slot_examples`."""
+    if library is None:
+        return [
+            {"type": "text", "distinct": n, "values": [], "counts": []}
+            for n in slots.distinct[k, slots.exists[k]].tolist()
+        ]
     first, last = int(templates.member_at[k]), int(templates.member_at[k + 1])
-    out: list[dict[str, object]] = []
+    out: list[dict[str, Any]] = []
     for s in np.flatnonzero(slots.exists[k]):
         _, example, counts = np.unique(slots.content[first:last, s], return_index=True, return_counts=True)
         values: list[str] = []
         top = np.lexsort((example, -counts))[:SLOT_VALUES]
-        if library is not None:
-            for e in first + example[top]:
-                spelled = library.spelled(int(templates.text[e]))
-                low, high = slot_spans(spelled, int(templates.span[e]))[s]
-                values.append(slot_text(spelled, low, high))
-        listed = counts[top].tolist() if library is not None else []
-        out.append({"type": "text", "distinct": len(counts), "values": values, "counts": listed})
+        for e in first + example[top]:
+            spelled = library.spelled(int(templates.text[e]))
+            low, high = slot_spans(spelled, int(templates.span[e]))[s]
+            values.append(slot_text(spelled, low, high))
+        out.append({"type": "text", "distinct": len(counts), "values": values, "counts": counts[top].tolist()})
     return out
 
 
@@ -91,7 +94,7 @@ def _phrases_of(spelled: Spelled, spans: list[tuple[int, int]]) -> list[tuple[in
     out: dict[tuple[int, ...], None] = {}
     for a, b in spans:
         words: list[int] = []
-        for token in [*spelled.token_hashes[a : min(b, a + PHRASE_WORDS)].tolist(), 1]:
+        for token in [*spelled.token_hashes[a : min(b, a + PHRASE_WORDS)], 1]:
             if token >= FIRST_WORD:
                 words.append(token)
             elif token <= 6 or not spans:  # a shape or an end breaks a phrase; a separator does not
@@ -122,7 +125,7 @@ def triggers(
         by_finding[k].append(p)
     for k, ps in enumerate(by_finding):
         n = int(members.at[k + 1] - members.at[k])
-        names = dict(zip(spelled[k].token_hashes.tolist(), spelled[k].tokens, strict=True))
+        names = dict(zip(spelled[k].token_hashes, spelled[k].tokens, strict=True))
         scored = []
         for p in ps:
             inside, everywhere = int(counted.inside[p]), max(int(counted.everywhere[p]), 1)

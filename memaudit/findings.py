@@ -19,7 +19,7 @@ from memaudit.describe import (
 from memaudit.detect.frames import unpack
 from memaudit.ragged import pick
 from memaudit.rank import EXACT, NEAR, TEMPLATE
-from memaudit.schemas import CONFIDENCES, FRAMES, KINDS, SEVERITIES, conform
+from memaudit.schemas import CONFIDENCES, FRAMES, KINDS, SEVERITIES, SLOT, conform
 
 if TYPE_CHECKING:
     from memaudit.clusters import Clusters
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from memaudit.ingest import Texts
     from memaudit.readback import Library
 
-TRIGGERED = 5000  # findings, by risk, whose triggers are counted
+TRIGGERED = 2000  # findings, by risk, whose triggers are counted
 
 
 def findings_frames(
-    clusters: Clusters, templates: Templates, slots: Slots, texts: Texts, n_rows: np.ndarray, library: Library
+    clusters: Clusters, templates: Templates, slots: Slots, texts: Texts, library: Library
 ) -> dict[str, pl.DataFrame]:
     """FINDINGS (by descending risk), TEMPLATES and TRIGGERS of all clusters in the info band or above."""
     found = clusters.findings()
@@ -44,7 +44,7 @@ def findings_frames(
     prints = [_fingerprint(clusters, int(c), written, library) for c in found]
     frames = {
         "findings": _findings(clusters, found, prints, library),
-        "templates": _templates(clusters, templates, slots, written, set(map(int, detailed)), n_rows, library),
+        "templates": _templates(clusters, templates, slots, written, set(map(int, detailed)), library),
         "triggers": _triggers(clusters, templates, texts, found[:TRIGGERED], library),
     }
     return {name: conform(name, frame) for name, frame in frames.items()}
@@ -118,28 +118,42 @@ def _findings(clusters: Clusters, found: np.ndarray, prints: list[str], library:
 
 
 def _templates(
-    clusters: Clusters, templates: Templates, slots: Slots, written: dict[int, str], detailed: set[int], n_rows: np.ndarray,
+    clusters: Clusters, templates: Templates, slots: Slots, written: dict[int, str], detailed: set[int],
     library: Library,
 ) -> pl.DataFrame:  # fmt: skip
-    rows: list[dict[str, Any]] = []
-    for c, text in written.items():
-        k, head = int(clusters.source[c]), int(clusters.family[c])
-        described = describe_template(templates, slots, k, library if c in detailed else None)
-        rows.append(
-            {
-                "cluster_id": c,
-                "parent": head if head != c and head in written else None,
-                "template": text,
-                "n_slots": len(described),
-                "support_rows": int(clusters.measures.n_rows[c]),
-                "support_texts": int(clusters.measures.n_texts[c]),
-                "slot_entropy": float(slots.entropy[k]),
-                "fixed_share": float(clusters.measures.share[c]),
-                "fixed_bits": float(templates.bits[k]),
-                "slots": described,
-            }
-        )
-    return pl.DataFrame(rows, schema=FRAMES["templates"])
+    ids = np.fromiter(written, np.int64, len(written))
+    k, heads = clusters.source[ids], clusters.family[ids]
+    described = [
+        describe_template(templates, slots, source, library if c in detailed else None)
+        for c, source in zip(written, k.tolist(), strict=True)
+    ]
+    parents = [h if h != c and h in written else None for c, h in zip(written, heads.tolist(), strict=True)]
+    return pl.DataFrame(
+        {
+            "cluster_id": ids,
+            "parent": pl.Series(parents, dtype=pl.UInt32),
+            "template": pl.Series(list(written.values()), dtype=pl.String),
+            "n_slots": pl.Series([len(d) for d in described], dtype=pl.UInt8),
+            "support_rows": clusters.measures.n_rows[ids],
+            "support_texts": clusters.measures.n_texts[ids],
+            "slot_entropy": slots.entropy[k],
+            "fixed_share": clusters.measures.share[ids],
+            "fixed_bits": templates.bits[k],
+            "slots": _slot_lists(described),
+        }
+    )
+
+
+def _slot_lists(described: list[list[dict[str, Any]]]) -> pl.Series:
+    """A list of structs per template, built flat: polars is slow on nested Python objects."""
+    flat = [slot for slots in described for slot in slots]
+    structs = pl.DataFrame(
+        {name: pl.Series([s[name] for s in flat], dtype=kind) for name, kind in SLOT.to_schema().items()}
+    )
+    at = np.repeat(np.arange(len(described)), [len(d) for d in described])
+    grouped = pl.DataFrame({"at": at, "slots": structs.to_struct()}).group_by("at", maintain_order=True).agg("slots")
+    every = pl.DataFrame({"at": np.arange(len(described))}).join(grouped, on="at", how="left", maintain_order="left")
+    return every["slots"].fill_null([]).cast(pl.List(SLOT))
 
 
 def _triggers(

@@ -6,10 +6,11 @@ not kept: a text is a pointer to where it first occurs.
 
 from __future__ import annotations
 
+import itertools
 import queue
 import threading
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -141,11 +142,12 @@ def ingest(
     columns = {name: Column(audit.work / name, dtype) for name, dtype in STREAMS.items()}
     members, index, counts = _MemberWriter(audit), TextIndex(), _RowCounts()
     with ThreadPoolExecutor(threads) as pool:
-        for file, batch in _read_ahead(sources, choice, tally):
-            tally.files[file].skipped.update(batch.skipped)
-            tally.files[file].rows += len(batch) + sum(batch.skipped.values())
-            _take_batch(file, batch, tally, columns, index, counts, members, pool, threads)
-            advance(len(batch))
+        for file, lexing in _lex_ahead(_read_ahead(sources, choice, tally), pool, threads):
+            lexed = lexing.result()
+            tally.files[file].skipped.update(lexed.batch.skipped)
+            tally.files[file].rows += len(lexed.batch) + sum(lexed.batch.skipped.values())
+            _take_batch(file, lexed, tally, columns, index, counts, members)
+            advance(len(lexed.batch))
     for name, keys in zip(("key_lo", "key_hi"), index.keys(), strict=True):
         columns[name].append(keys)
     for column in columns.values():
@@ -208,36 +210,81 @@ def _read_ahead(sources: list[Source], choice: ColumnChoice, tally: Tally) -> It
         thread.join()
 
 
+class _Lexed(NamedTuple):
+    """A batch with everything that threads compute of it; `streams` and `valid` by caption column."""
+
+    batch: Batch
+    streams: list[LexedBatch]
+    valid: list[np.ndarray]
+    image: pl.Series | None
+    site: pl.Series | None
+
+
+class _Lexing(NamedTuple):
+    """A batch whose parts are being lexed."""
+
+    batch: Batch
+    parts: list[list[Future[LexedBatch]]]  # by caption column
+    valid: list[np.ndarray]
+    references: Future[tuple[pl.Series | None, pl.Series | None]]
+
+    def result(self) -> _Lexed:
+        streams = [_joined([part.result() for part in parts]) for parts in self.parts]
+        return _Lexed(self.batch, streams, self.valid, *self.references.result())
+
+
+def _start_lexing(batch: Batch, pool: ThreadPoolExecutor, threads: int) -> _Lexing:
+    references = pool.submit(_references, batch)
+    parts, valid = [], []
+    for captions in batch.captions:
+        data, offsets, usable = buffers(captions)
+        n = len(offsets) - 1
+        cuts = np.searchsorted(offsets, np.linspace(offsets[0], offsets[-1], threads + 1)[1:-1])
+        bounds = [0, *np.clip(cuts, 0, n).tolist(), n]
+        parts.append([pool.submit(lex_buffers, data, offsets, a, b) for a, b in itertools.pairwise(bounds)])
+        valid.append(usable)
+    return _Lexing(batch, parts, valid, references)
+
+
+def _lex_ahead(
+    batches: Iterator[tuple[int, Batch]], pool: ThreadPoolExecutor, threads: int
+) -> Iterator[tuple[int, _Lexing]]:
+    """Lexing of each batch, started while the one before it is still being taken."""
+    waiting: tuple[int, _Lexing] | None = None
+    for file, batch in batches:
+        started = (file, _start_lexing(batch, pool, threads))
+        if waiting:
+            yield waiting
+        waiting = started
+    if waiting:
+        yield waiting
+
+
 def _take_batch(
     file: int,
-    batch: Batch,
+    lexed: _Lexed,
     tally: Tally,
     columns: dict[str, Column],
     index: TextIndex,
     counts: _RowCounts,
     members: _MemberWriter,
-    pool: ThreadPoolExecutor,
-    threads: int,
 ) -> None:
-    image, site = _references(batch)
-    tally.has_images |= image is not None
+    """Give every caption its text, append the new texts' streams, write the members."""
+    batch = lexed.batch
+    tally.has_images |= lexed.image is not None
     usable, missing = np.zeros(len(batch), np.bool_), np.ones(len(batch), np.bool_)
-    for number, captions in enumerate(batch.captions):
-        data, offsets, valid = buffers(captions)
-        lexed = lex_parallel(data, offsets, pool, threads)
-        keep = valid & (lexed.n_words > 0)
+    for number, (streams, valid) in enumerate(zip(lexed.streams, lexed.valid, strict=True)):
+        keep = valid & (streams.n_words > 0)
         usable |= keep
         missing &= ~valid
         before = index.n
-        ids = index.add(lexed.key_lo[keep], lexed.key_hi[keep])
+        ids = index.add(streams.key_lo[keep], streams.key_hi[keep])
         counts.add(ids, None if batch.weights is None else batch.weights[keep], index.n)
-        _append_new(columns, lexed, np.flatnonzero(keep)[_first_of_new(ids, before)], file, number, batch.rows)
-        members.write(_member_frame(file, number, batch, keep, ids, image, site))
+        _append_new(columns, streams, np.flatnonzero(keep)[_first_of_new(ids, before)], file, number, batch.rows)
+        members.write(_member_frame(file, number, batch, keep, ids, lexed.image, lexed.site))
         tally.captions += len(ids)
-    skipped = tally.files[file].skipped
-    skipped.update({"null": int((missing & ~usable).sum()), "without words": int((~missing & ~usable).sum())})
-    for reason in [r for r, n in skipped.items() if n == 0]:
-        del skipped[reason]
+    skipped = {"null": int((missing & ~usable).sum()), "without words": int((~missing & ~usable).sum())}
+    tally.files[file].skipped.update({reason: n for reason, n in skipped.items() if n})
 
 
 def _first_of_new(ids: np.ndarray, before: int) -> np.ndarray:
@@ -291,12 +338,8 @@ def _member_frame(
     )
 
 
-def lex_parallel(data: np.ndarray, offsets: np.ndarray, pool: ThreadPoolExecutor, threads: int) -> LexedBatch:
-    """`lex_buffers` on all threads, the parts joined."""
-    n = len(offsets) - 1
-    cuts = np.searchsorted(offsets, np.linspace(offsets[0], offsets[-1], threads + 1)[1:-1])
-    bounds = [0, *np.clip(cuts, 0, n).tolist(), n]
-    parts = list(pool.map(lambda ab: lex_buffers(data, offsets, *ab), zip(bounds[:-1], bounds[1:], strict=True)))
+def _joined(parts: list[LexedBatch]) -> LexedBatch:
+    """Streams of consecutive captions, one after the other."""
     if len(parts) == 1:
         return parts[0]
     word_counts = np.concatenate([np.diff(p.word_at) for p in parts])

@@ -28,7 +28,6 @@ class Measures(NamedTuple):
     n_texts: np.ndarray
     bits: np.ndarray  # fixed information of the representative
     share: np.ndarray  # mean over members: fixed share (template), similarity (near), 1 (exact)
-    slot_length: np.ndarray  # mean words in slots; 0 for exact and near
     focus: np.ndarray  # share of the largest site; NaN where it is not known
 
 

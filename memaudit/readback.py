@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memaudit.sources import open_source
-from memaudit.text.lexer import Spelled, spell
+from memaudit.text.lexer import Spelled, spell_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,8 +35,10 @@ class Library:
         for key in np.unique(place):
             ids = wanted[place == key]
             reader = open_source(self._sources[int(key) // 256], self._choice)
-            captions = reader.take(np.asarray(self._texts.row[ids]), int(key) % 256)
-            self._captions.update((int(i), c or "") for i, c in zip(ids, captions, strict=True))
+            captions = [c or "" for c in reader.take(np.asarray(self._texts.row[ids]), int(key) % 256)]
+            self._captions.update(zip(ids.tolist(), captions, strict=True))
+            spelled = spell_all([c.encode("utf-8", errors="replace") for c in captions])
+            self._spelled.update(zip(ids.tolist(), spelled, strict=True))
 
     def caption(self, text_id: int) -> str:
         """The caption as it stands in the data. `fetch` it first, with others."""
@@ -44,6 +46,4 @@ class Library:
 
     def spelled(self, text_id: int) -> Spelled:
         """The caption's words and tokens written out."""
-        if text_id not in self._spelled:
-            self._spelled[text_id] = spell(self._captions[text_id].encode("utf-8", errors="replace"))
         return self._spelled[text_id]

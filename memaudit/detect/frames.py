@@ -21,7 +21,7 @@ MAX_RUNS = 8
 MAX_FRAMES = 48  # kept per caption
 MAX_TRIED = 1024  # combinations tried per caption
 LONGEST_PIECE = 6  # of a run's prefixes and suffixes
-LIFT = 2.0  # a bigram covers its words when it is so much more frequent than the words' frequencies predict
+LOG_LIFT = 1.0  # log2: a bigram covers its words when it is twice as frequent as the words' frequencies predict
 BITS_CAP = 40.0  # fixed information saturates: two long near-copies are not a template
 SHAPE_BITS, SEPARATOR_BITS = 4.0, 1.5  # what a shape or a separator is worth at most
 END_BITS = 0.05  # so that of two frames with the same words the one bound to an end is preferred
@@ -37,12 +37,16 @@ _SLOT = np.uint64(0xA0761D6478BD642F)
 
 
 class Counts(NamedTuple):
-    """Occurrences of n-grams in fixed memory: hashed, saturating; a collision over-counts, never under-counts."""
+    """Occurrences of n-grams in fixed memory: hashed, saturating; a collision over-counts, never under-counts.
+
+    `bits` holds -log2 of the share of texts for each word slot, `frequent` one bit a slot of the tables (pairs, triples, quads in rows):
+    whether its count reaches the lowest level. The bit maps stay in the cache where the tables do not.
+    """
 
     words: np.ndarray  # uint32 (2^k,), by the token's low bits
-    pairs: np.ndarray  # uint16 (2^m,)
-    triples: np.ndarray
-    quads: np.ndarray
+    bits: np.ndarray  # float32 (2^k,)
+    grams: np.ndarray  # uint16 (3, 2^m): of two, three and four tokens
+    frequent: np.ndarray  # uint64 (3, 2^m / 64)
 
 
 def levels_for(n_texts: int) -> np.ndarray:
@@ -54,9 +58,13 @@ def levels_for(n_texts: int) -> np.ndarray:
 
 
 def empty_counts(n_tokens: int) -> Counts:
-    """Tables for so many tokens: about two slots a token up to 2^27, zeroed."""
-    bits = min(max(16, (3 * n_tokens // 2).bit_length()), 27)
-    return Counts(np.zeros(1 << min(bits, 24), np.uint32), *(np.zeros(1 << bits, np.uint16) for _ in range(3)))
+    """Zeroed tables for so many tokens: one to two slots a token for n-grams (up to 2^27), an eighth of that for words."""
+    size = min(max(16, (3 * n_tokens // 2).bit_length()), 27)
+    words = min(max(16, size - 3), 24)
+    return Counts(
+        np.zeros(1 << words, np.uint32), np.zeros(1 << words, np.float32), np.zeros((3, 1 << size), np.uint16),
+        np.zeros((3, 1 << (size - 6)), np.uint64),
+    )  # fmt: skip
 
 
 @_jit
@@ -74,44 +82,104 @@ def _longer(gram, token):
 
 
 @_jit
-def _bump(table, gram, part, n_parts):
-    if (gram >> np.uint64(40)) % n_parts == part:
-        at = gram & np.uint64(len(table) - 1)
-        if table[at] < 65535:
-            table[at] += np.uint16(1)
-
-
-@_jit
-def count_grams(tokens, token_at, part, n_parts, counts):
-    """Count the n-grams of all texts whose hash belongs to `part`: each thread owns a part, so counts do not depend on threads."""
-    n_parts, part = np.uint64(n_parts), np.uint64(part)
-    word_mask = np.uint32(len(counts.words) - 1)
+def _grams_of(tokens, token_at, out):
+    """Hashes of all pairs, triples and quads of some texts into the rows of `out`; returns how many of each."""
+    n = np.zeros(3, np.int64)
     for t in range(len(token_at) - 1):
-        first = token_at[t]
-        last = min(token_at[t + 1], first + MAX_TOKENS)
-        for i in range(first, last):
-            if np.uint64(tokens[i]) % n_parts == part:
-                counts.words[tokens[i] & word_mask] += np.uint32(1)
-            if i + 1 < last:
-                gram = _pair(tokens[i], tokens[i + 1])
-                _bump(counts.pairs, gram, part, n_parts)
-                if i + 2 < last:
-                    gram = _longer(gram, tokens[i + 2])
-                    _bump(counts.triples, gram, part, n_parts)
-                    if i + 3 < last:
-                        _bump(counts.quads, _longer(gram, tokens[i + 3]), part, n_parts)
+        first, last = token_at[t], min(token_at[t + 1], token_at[t] + MAX_TOKENS)
+        for i in range(first, last - 1):
+            gram = _pair(tokens[i], tokens[i + 1])
+            out[0, n[0]] = gram
+            n[0] += 1
+            if i + 2 < last:
+                gram = _longer(gram, tokens[i + 2])
+                out[1, n[1]] = gram
+                n[1] += 1
+                if i + 3 < last:
+                    out[2, n[2]] = _longer(gram, tokens[i + 3])
+                    n[2] += 1
+    return n
 
 
 @_jit
-def token_bits(token, words, n_texts):
+def _group_by_part(hashes, shift, mask, grouped, bounds):
+    """Table slots of the hashes, grouped by the slot's high bits: each group touches one part of the table."""
+    bounds[:] = 0
+    for h in hashes:
+        bounds[((h & mask) >> shift) + np.uint64(1)] += 1
+    for p in range(len(bounds) - 1):
+        bounds[p + 1] += bounds[p]
+    at = bounds[:-1].copy()
+    for h in hashes:
+        slot = h & mask
+        grouped[at[slot >> shift]] = slot
+        at[slot >> shift] += 1
+
+
+@_jit
+def count_words(tokens, token_at, words):
+    """Count single tokens."""
+    mask = np.uint32(len(words) - 1)
+    for t in range(len(token_at) - 1):
+        for i in range(token_at[t], min(token_at[t + 1], token_at[t] + MAX_TOKENS)):
+            words[tokens[i] & mask] += np.uint32(1)
+
+
+@_jit
+def slots_of_block(tokens, token_at, size, part_bits):
+    """(slots uint32 (3, m), bounds int64 (3, parts + 1)): table slots of a block's n-grams, grouped by part of the table.
+
+    Random increments of a table larger than the cache cost 50 to 100 ns each; grouped first they cost a tenth.
+    """
+    m = token_at[-1] - token_at[0]
+    hashes = np.empty((3, m), np.uint64)
+    slots, bounds = np.empty((3, m), np.uint32), np.zeros((3, (1 << part_bits) + 1), np.int64)
+    n = _grams_of(tokens, token_at - token_at[0], hashes)
+    for row in range(3):
+        _group_by_part(
+            hashes[row, : n[row]], np.uint64(size - part_bits), np.uint64((1 << size) - 1), slots[row], bounds[row]
+        )
+    return slots, bounds
+
+
+@_jit
+def count_slots(slots, bounds, first_part, last_part, grams):
+    """Count the slots of parts first_part..last_part-1. Each thread owns some parts, so counts do not depend on threads."""
+    for row in range(3):
+        for k in range(bounds[row, first_part], bounds[row, last_part]):
+            if grams[row, slots[row, k]] < 65535:
+                grams[row, slots[row, k]] += np.uint16(1)
+
+
+@_jit
+def seal(counts, n_texts):
+    """Fill `bits` and `frequent` when everything is counted."""
+    for i in range(len(counts.words)):
+        counts.bits[i] = max(0.0, np.log2(n_texts / max(counts.words[i], np.uint32(1))))
+    for row in range(3):
+        for i in range(counts.grams.shape[1]):
+            if counts.grams[row, i] >= FIRST_LEVELS[0]:
+                counts.frequent[row, i >> 6] |= np.uint64(1) << np.uint64(i & 63)
+
+
+@_jit
+def _count_of(counts, row, gram):
+    """Count of an n-gram, 0 where it is below the lowest level."""
+    at = gram & np.uint64(counts.grams.shape[1] - 1)
+    if (counts.frequent[row, at >> np.uint64(6)] >> (at & np.uint64(63))) & np.uint64(1):
+        return np.int64(counts.grams[row, at])
+    return 0
+
+
+@_jit
+def token_bits(token, bits):
     """Information of a token: -log2 of the share of texts that hold it, capped for shapes and separators; hardly any for the ends."""
     if token == _START or token == _END:
         return END_BITS
-    count = max(words[token & np.uint32(len(words) - 1)], np.uint32(1))
-    bits = max(0.0, np.log2(n_texts / count))
-    if token < _SEPARATOR_TOKEN:
-        return min(bits, SHAPE_BITS)
-    return min(bits, SEPARATOR_BITS) if token < _FIRST_WORD else bits
+    own = np.float64(bits[token & np.uint32(len(bits) - 1)])
+    if token >= _FIRST_WORD:
+        return own
+    return min(own, SHAPE_BITS if token < _SEPARATOR_TOKEN else SEPARATOR_BITS)
 
 
 class Workspace(NamedTuple):
@@ -147,14 +215,14 @@ def workspace() -> Workspace:
 
 
 @_jit
-def _look_up(tokens, counts, n_texts, ws):
-    """Fill the prefix sums and n-gram counts of one caption; returns whether any pair repeats."""
+def _look_up(tokens, counts, log_texts, ws):
+    """Fill the prefix sums and n-gram counts of one caption; returns whether any pair repeats. log_texts: log2 of their number."""
     n = len(tokens)
-    mask, word_mask, least = np.uint64(len(counts.pairs) - 1), np.uint32(len(counts.words) - 1), FIRST_LEVELS[0]
+    mask = np.uint32(len(counts.bits) - 1)
     any_repeats = False
     for i in range(n):
         token = tokens[i]
-        ws.bits[i + 1] = ws.bits[i] + token_bits(token, counts.words, n_texts)
+        ws.bits[i + 1] = ws.bits[i] + token_bits(token, counts.bits)
         ws.rolled[i + 1] = ws.rolled[i] * _ROLL + mix64(np.uint64(token) + _SEED)
         ws.real[i + 1, 0] = ws.real[i, 0] + (token >= _FIRST_WORD or (token > _END and token < _SEPARATOR_TOKEN))
         ws.real[i + 1, 1] = ws.real[i, 1] + (token >= _FIRST_WORD)
@@ -163,19 +231,24 @@ def _look_up(tokens, counts, n_texts, ws):
         if i + 1 == n:
             break
         gram = _pair(token, tokens[i + 1])
-        pair = np.int64(counts.pairs[gram & mask])
-        ws.grams[0, i] = pair
-        if pair < least:
+        pair = _count_of(counts, 0, gram)
+        if pair == 0:
             continue
         any_repeats = True
-        left, right = np.float64(counts.words[token & word_mask]), np.float64(counts.words[tokens[i + 1] & word_mask])
-        ws.surprising[i] = pair * n_texts >= LIFT * left * right or pair == 65535
+        ws.grams[0, i] = pair
+        both = np.float64(counts.bits[token & mask]) + np.float64(counts.bits[tokens[i + 1] & mask])
+        ws.surprising[i] = _log2(pair) + both >= LOG_LIFT + log_texts or pair == 65535
         if i + 2 < n:
             gram = _longer(gram, tokens[i + 2])
-            ws.grams[1, i] = np.int64(counts.triples[gram & mask])
-            if ws.grams[1, i] >= least and i + 3 < n:
-                ws.grams[2, i] = np.int64(counts.quads[_longer(gram, tokens[i + 3]) & mask])
+            ws.grams[1, i] = _count_of(counts, 1, gram)
+            if ws.grams[1, i] and i + 3 < n:
+                ws.grams[2, i] = _count_of(counts, 2, _longer(gram, tokens[i + 3]))
     return any_repeats
+
+
+@_jit
+def _log2(n):
+    return _LOG2[n] if n < len(_LOG2) else np.log2(np.float64(n))
 
 
 @_jit
@@ -283,7 +356,7 @@ def _offer(n_kept, worst, x, y, z, pieces, piece_bits, rolled, powers, scores, h
         )
     if real < 2 or words < 1 or bound < FIRST_LEVELS[0]:
         return n_kept, worst
-    score = min(bits, BITS_CAP) * bits * (_LOG2[bound] if bound < len(_LOG2) else np.log2(np.float64(bound)))
+    score = min(bits, BITS_CAP) * bits * _log2(bound)
     if n_kept == MAX_FRAMES and score < scores[worst]:
         return n_kept, worst
     h = _frame_hash(pieces, x, y, z, rolled, powers)
@@ -327,9 +400,9 @@ def _combine(n_runs, n_kept, worst, tried, piece_at, pieces, piece_bits, rolled,
 
 
 @_jit
-def frames_of(tokens, counts, n_texts, levels, ws):
+def frames_of(tokens, counts, log_texts, levels, ws):
     """Fill ws.hashes and ws.spans with the frames of one caption; returns how many. tokens: uint32 (<= MAX_TOKENS,)."""
-    if not _look_up(tokens, counts, n_texts, ws):
+    if not _look_up(tokens, counts, log_texts, ws):
         return 0
     n_kept, worst, tried, before = 0, 0, 0, 0
     for level in levels:
@@ -364,7 +437,7 @@ def frames_of(tokens, counts, n_texts, levels, ws):
 
 
 @_jit
-def frames_of_texts(tokens, token_at, counts, n_texts, levels, ws, hashes, spans, n_frames, total_bits):
+def frames_of_texts(tokens, token_at, counts, log_texts, levels, ws, hashes, spans, n_frames, total_bits):
     """Frames of consecutive texts, one after the other; n_frames and total_bits (a caption's information) by text.
 
     Returns how many frames were written; `hashes` and `spans` need room for MAX_FRAMES a text.
@@ -372,7 +445,7 @@ def frames_of_texts(tokens, token_at, counts, n_texts, levels, ws, hashes, spans
     at = 0
     for t in range(len(token_at) - 1):
         a, b = token_at[t], min(token_at[t + 1], token_at[t] + MAX_TOKENS)
-        n = frames_of(tokens[a:b], counts, n_texts, levels, ws)
+        n = frames_of(tokens[a:b], counts, log_texts, levels, ws)
         for k in range(n):
             hashes[at + k], spans[at + k] = ws.hashes[k], ws.spans[k]
         at += n

@@ -21,10 +21,11 @@ _ROLL = np.uint64(0x9E3779B97F4A7C15)
 class Slots(NamedTuple):
     """exists: bool (n, 4), whether slot 0 (before the first run) .. 3 (after the last) is one: not where the frame is bound to the end
     of the caption, nor where all members hold the same; entropy: float32 (n,), bits of the
-    joint content over member texts; length: float32 (n,), mean tokens in the slots; content: uint64 (entries, 4), hash by entry."""
+    joint content over member texts; distinct: uint32 (n, 4), contents of each slot; length: float32 (n,), mean tokens in the slots; content: uint64 (entries, 4), hash by entry."""
 
     exists: np.ndarray
     entropy: np.ndarray
+    distinct: np.ndarray
     length: np.ndarray
     content: np.ndarray
 
@@ -55,7 +56,7 @@ def _content(tokens, low, high):
 
 
 @_jit
-def _describe(member_at, text, span, tokens, token_at, exists, entropy, length, content):
+def _describe(member_at, text, span, tokens, token_at, exists, entropy, distinct, length, content):
     bounds = np.zeros((4, 2), np.int64)
     for k in range(len(member_at) - 1):
         first, last = member_at[k], member_at[k + 1]
@@ -63,22 +64,21 @@ def _describe(member_at, text, span, tokens, token_at, exists, entropy, length, 
         words = 0
         for e in range(first, last):
             a, b = token_at[text[e]], token_at[text[e] + 1]
-            own = tokens[a:b]
+            caption = tokens[a:b]
             runs = _bounds(span[e], b - a, bounds)
             h = np.uint64(0)
             for s in range(runs + 1):
                 low, high = bounds[s]
                 exists[k, s] |= high > low or 0 < s < runs
-                content[e, s] = _content(own, low, high)
+                content[e, s] = _content(caption, low, high)
                 h = mix64(h * _ROLL + content[e, s])
                 for i in range(low, high):
-                    words += own[i] != _START and own[i] != _END
+                    words += caption[i] != _START and caption[i] != _END
             joint[e - first] = h
         for s in range(4):
-            same = True
-            for e in range(first + 1, last):
-                same = same and content[e, s] == content[first, s]
-            exists[k, s] &= not same
+            own = np.sort(content[first:last, s])
+            distinct[k, s] = 1 + np.sum(own[1:] != own[:-1])
+            exists[k, s] &= distinct[k, s] > 1
         joint.sort()
         run, bits = 0, 0.0
         for i in range(len(joint)):
@@ -93,11 +93,8 @@ def _describe(member_at, text, span, tokens, token_at, exists, entropy, length, 
 def describe_slots(templates: Templates, streams: Tokens) -> Slots:
     """Slots of every template."""
     n = len(templates)
-    out = Slots(
-        np.zeros((n, 4), np.bool_),
-        np.zeros(n, np.float32),
-        np.zeros(n, np.float32),
-        np.zeros((len(templates.text), 4), np.uint64),
-    )
+    zeros, scalars = np.zeros((n, 4), np.bool_), (np.zeros(n, np.float32), np.zeros(n, np.float32))
+    content = np.zeros((len(templates.text), 4), np.uint64)
+    out = Slots(zeros, scalars[0], np.zeros((n, 4), np.uint32), scalars[1], content)
     _describe(templates.member_at, templates.text, templates.span, *streams, *out)
     return out

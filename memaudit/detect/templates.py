@@ -6,6 +6,7 @@ are grouped exactly. A caption may be in several templates: a family's variants 
 
 from __future__ import annotations
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,7 +19,9 @@ from memaudit.ragged import offsets_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-BLOCK = 1 << 14
+BLOCK = 1 << 14  # texts whose frames one thread finds at a time
+COUNTED = 1 << 16  # texts whose n-grams are grouped at a time
+PART_BITS = 17  # slots of one part of a count table: 256 kB, which the cache holds
 FILTER_BITS = 26  # saturating counters that drop most frames before they are sorted
 
 _jit = nb.njit(cache=True, nogil=True, error_model="numpy")
@@ -87,23 +90,23 @@ def _starts(sorted_hashes, least):
 
 
 @_jit
-def _span_bits(tokens, span, words, n_texts):
+def _span_bits(tokens, span, word_bits):
     """Information of the fixed runs of one frame in one text."""
     bits = 0.0
     for s in range(3):
         a, b = (span >> np.uint64(16 * s)) & np.uint64(255), (span >> np.uint64(16 * s + 8)) & np.uint64(255)
         for i in range(a, b):
-            bits += fr.token_bits(tokens[i], words, n_texts)
+            bits += fr.token_bits(tokens[i], word_bits)
     return bits
 
 
 @_jit
-def _measure(groups, text, span, tokens, token_at, total_bits, words, n_texts, bits, share):
+def _measure(groups, text, span, tokens, token_at, total_bits, word_bits, bits, share):
     """Fixed bits by group, and the fixed share of every member."""
     for g in range(len(groups)):
         first, last = groups[g]
         t = text[first]
-        bits[g] = _span_bits(tokens[token_at[t] : token_at[t + 1]], span[first], words, n_texts)
+        bits[g] = _span_bits(tokens[token_at[t] : token_at[t + 1]], span[first], word_bits)
         for e in range(first, last):
             share[e] = min(1.0, bits[g] / max(total_bits[text[e]], 1e-6))
 
@@ -123,7 +126,24 @@ def _pick(groups, text, share, bits, hashes, best, best_group):
 
 def _count(streams: Tokens, threads: int, pool: ThreadPoolExecutor) -> fr.Counts:
     counts = fr.empty_counts(len(streams.tokens))
-    list(pool.map(lambda part: fr.count_grams(streams.tokens, streams.token_at, part, threads, counts), range(threads)))
+    size = counts.grams.shape[1].bit_length() - 1
+    part_bits = max(size - PART_BITS, 0)
+    shares = np.linspace(0, 1 << part_bits, threads + 1).astype(np.int64)
+    n = len(streams.token_at) - 1
+
+    def slots(first: int) -> tuple[np.ndarray, np.ndarray]:
+        at = streams.token_at[first : min(first + COUNTED, n) + 1]
+        result: tuple[np.ndarray, np.ndarray] = fr.slots_of_block(streams.tokens[at[0] : at[-1]], at, size, part_bits)
+        return result
+
+    words = pool.submit(fr.count_words, streams.tokens, streams.token_at, counts.words)
+    for first in range(0, n, COUNTED * threads):
+        for block in pool.map(slots, range(first, min(first + COUNTED * threads, n), COUNTED)):
+            list(
+                pool.map(lambda ab, block=block: fr.count_slots(*block, *ab, counts.grams), itertools.pairwise(shares))
+            )
+    words.result()
+    fr.seal(counts, n)
     return counts
 
 
@@ -138,7 +158,7 @@ class _Block(NamedTuple):
 def _propose(streams: Tokens, counts: fr.Counts, first: int) -> _Block:
     """Frames of one block of texts."""
     n = len(streams.token_at) - 1
-    last = min(first + BLOCK, n)
+    last, log_texts = min(first + BLOCK, n), float(np.log2(n))
     hashes, spans = (
         np.empty((last - first) * fr.MAX_FRAMES, np.uint64),
         np.empty((last - first) * fr.MAX_FRAMES, np.uint64),
@@ -146,7 +166,9 @@ def _propose(streams: Tokens, counts: fr.Counts, first: int) -> _Block:
     n_frames, total = np.zeros(last - first, np.uint8), np.zeros(last - first, np.float32)
     at = streams.token_at[first : last + 1] - streams.token_at[first]
     tokens = streams.tokens[streams.token_at[first] : streams.token_at[last]]
-    m = fr.frames_of_texts(tokens, at, counts, n, fr.levels_for(n), fr.workspace(), hashes, spans, n_frames, total)
+    m = fr.frames_of_texts(
+        tokens, at, counts, log_texts, fr.levels_for(n), fr.workspace(), hashes, spans, n_frames, total
+    )
     return _Block(first, hashes[:m].copy(), spans[:m].copy(), n_frames, total)
 
 
@@ -208,7 +230,7 @@ def _choose(
     n = len(total_bits)
     groups = _starts(hashes, least)
     bits, share = np.empty(len(groups), np.float32), np.zeros(len(hashes), np.float32)
-    _measure(groups, texts, spans, *streams, total_bits, counts.words, n, bits, share)
+    _measure(groups, texts, spans, *streams, total_bits, counts.bits, bits, share)
     best, best_group = np.zeros(n, np.float32), np.full(n, -1, np.int64)
     _pick(groups, texts, share, bits, hashes, best, best_group)
     kept = groups[np.unique(best_group[best_group >= 0])]

@@ -7,10 +7,15 @@ direction marks) and variation selectors fold to nothing: they are invisible, an
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import html.entities
+import os
 import sys
 import unicodedata
+import zipfile
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -116,7 +121,31 @@ def name_hash(name: bytes) -> int:
 
 @cache
 def alphabet() -> Alphabet:
-    """The tables, built once a process (about 0.3 s, 7.6 MB); unassigned planes are skipped."""
+    """The tables: from the user's cache (10 ms), else built (about 0.6 s, 7.6 MB) and cached for the next process."""
+    place = _cache_file()
+    try:
+        with np.load(place) as stored:
+            return Alphabet(**stored)
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile):
+        tables = build()
+    with contextlib.suppress(OSError):  # a cache that cannot be written only costs time
+        place.parent.mkdir(parents=True, exist_ok=True)
+        temporary = place.with_suffix(f".{os.getpid()}.tmp")
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, **tables._asdict())
+        temporary.replace(place)
+    return tables
+
+
+def _cache_file() -> Path:
+    """One file per Unicode version and version of this module."""
+    source = hashlib.blake2b(Path(__file__).read_bytes(), digest_size=6).hexdigest()
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "memaudit" / f"alphabet-{unicodedata.unidata_version}-{source}.npz"
+
+
+def build() -> Alphabet:
+    """The tables from `unicodedata`; unassigned planes are skipped."""
     kinds = np.zeros(CODE_POINTS, np.uint8)
     order = np.zeros(CODE_POINTS, np.uint8)
     start = np.zeros(CODE_POINTS, np.int32)

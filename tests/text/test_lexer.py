@@ -70,7 +70,7 @@ def test_streams_of_a_batch_are_those_of_its_captions(texts: list[str]) -> None:
     for i, text in enumerate(texts):
         one = spell(encoded(text))
         tokens = batch.tokens[batch.token_at[i] : batch.token_at[i + 1]]
-        assert tokens.tolist() == one.token_hashes.tolist()
+        assert tokens.tolist() == one.token_hashes
         assert batch.word_at[i + 1] - batch.word_at[i] == min(batch.n_words[i], MAX_WORDS) == len(one.words)
 
 

@@ -1,0 +1,42 @@
+"""Reports: a stored audit becomes one plain dict, and the dict becomes text. Nothing is recomputed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from memaudit.errors import UsageError
+
+if TYPE_CHECKING:
+    from memaudit.store import Audit
+
+FORMATS = ("terminal", "md", "json")
+
+
+def render_report(audit: Audit, format: str, width: int | None = None, color: bool = False, top: int = 20) -> str:  # noqa: A002
+    """The report of an audit as text that ends in a newline.
+
+    format: one of `FORMATS`. width (cells; None: as wide as the terminal) and color matter to "terminal" only; NO_COLOR
+    is the caller's business. top: families shown. Raises UsageError for an unknown format, BadInput for a bad audit.
+    """
+    if format not in FORMATS:
+        raise UsageError(f"unknown report format {format!r}", f"known: {', '.join(FORMATS)}", "-f terminal")
+    from memaudit.report.summary import summary
+
+    report = summary(audit, top)
+    if format == "terminal":
+        from memaudit.report.terminal import render
+
+        return render(report, width, color)
+    from memaudit.report import machine
+
+    return machine.to_json(report) if format == "json" else machine.to_markdown(report)
+
+
+def render_cluster(
+    audit: Audit, cluster: int | str, width: int | None = None, color: bool = False, members: int = 10
+) -> str:
+    """One cluster in full for the terminal; `memaudit show`. Raises as `summary.finding` does."""
+    from memaudit.report.summary import finding
+    from memaudit.report.terminal import render_finding
+
+    return render_finding(finding(audit, cluster, members), width, color)

@@ -1,0 +1,100 @@
+"""The report for other programs and for pages: JSON and GitHub-flavoured Markdown."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from memaudit.report import escape
+from memaudit.report.words import number, percent, plural, seconds, spelled_reasons, spelled_trigger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_LONGEST = 300  # characters of a caption in a table
+
+
+def to_json(report: dict[str, Any]) -> str:
+    """A summary, or one finding, as JSON: exact texts, but nothing in it acts on a terminal. Versioned by "version"."""
+    return escape.json_text(json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False)) + "\n"
+
+
+def to_markdown(summary: dict[str, Any]) -> str:
+    """A summary as a page of Markdown with tables."""
+    parts = [_head(summary), _repeats(summary["repeats"]), _severities(summary["counts"])]
+    if summary["findings"]:
+        parts += [_findings(summary["findings"]), _remedies(summary["findings"])]
+    parts.append("\n\n".join(summary["notes"]))
+    if summary["next"]:
+        parts.append("Next:\n\n" + "\n".join(f"    {escape.terminal(command)}" for command in summary["next"]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(titles: str, rows: Iterable[Iterable[str]]) -> str:
+    """titles: "kind | rows:", columns by "|"; a colon at the end aligns right."""
+    heads = [title.strip() for title in titles.split("|")]
+    lines = [
+        " | ".join(head.rstrip(":") for head in heads),
+        " | ".join("---:" if h.endswith(":") else "---" for h in heads),
+    ]
+    return "\n".join(f"| {line} |" for line in [*lines, *(" | ".join(row) for row in rows)])
+
+
+def _head(summary: dict[str, Any]) -> str:
+    inputs, totals = summary["inputs"], summary["totals"]
+    facts = [plural(inputs["files"], "file", False), plural(inputs["rows"], "row", False)]
+    facts += [plural(totals["captions"], "caption", False)] if totals["captions"] is not None else []
+    facts += [f"{number(totals['texts'])} distinct", seconds(totals["seconds"])]
+    lines = [f"# memaudit: {escape.markdown(summary['folder'])}", "", ", ".join(facts) + "."]
+    if inputs["skipped"]:
+        reasons = ", ".join(f"{number(n)} {escape.markdown(why)}" for why, n in inputs["skipped_reasons"].items())
+        lines += ["", f"{plural(inputs['skipped'], 'row', False)} skipped: {reasons}."]
+    if inputs["n_bad_files"]:
+        lines += ["", f"{plural(inputs['n_bad_files'], 'file')} not read, or not to the end:", ""]
+        lines += [f"- {escape.markdown(f['path'])}: {escape.markdown(f['reason'])}" for f in inputs["bad_files"]]
+    return "\n".join(lines)
+
+
+def _repeats(repeats: dict[str, dict[str, Any]]) -> str:
+    rows = [
+        ["any of them" if kind == "any" else kind]
+        + [number(counts[key]) if counts[key] is not None else "" for key in ("clusters", "texts", "rows")]
+        + [percent(counts["share"], 1)]
+        for kind, counts in repeats.items()
+    ]
+    return "## What repeats\n\n" + _table("kind | clusters: | captions: | rows: | of rows:", rows)
+
+
+def _severities(counts: dict[str, Any]) -> str:
+    if not counts["findings"]:
+        return "## No findings"
+    said = [f"{number(n)} {name}" for name, n in counts["by_severity"].items() if n]
+    said += [f"{number(counts['suppressed'])} suppressed"] if counts["suppressed"] else []
+    families = plural(counts["families"], "family")
+    return f"## Findings\n\n{plural(counts['findings'], 'finding')} in {families}: {', '.join(said)}."
+
+
+def _findings(findings: list[dict[str, Any]]) -> str:
+    titles = "# | severity | risk: | kind | template or caption | why | rows: | captions: | domains: | variants: | show"
+    return _table(titles, (_row(rank, entry) for rank, entry in enumerate(findings, 1)))
+
+
+def _row(rank: int, entry: dict[str, Any]) -> list[str]:
+    text = entry["representative"] if entry["template"] is None else entry["template"]
+    severity = entry["severity"] + (" (suppressed)" if entry["suppressed"] else "")
+    why = ", ".join(spelled_reasons(entry, ("rows", "texts")))
+    if entry["suppressed"] and entry["reason"]:
+        why += f"; suppressed: {escape.markdown(entry['reason'], _LONGEST)}"
+    if entry["triggers"]:
+        why += f"; {spelled_trigger(entry['triggers'][0], escape.markdown)}"
+    numbers = [number(entry["n_rows"]), number(entry["n_texts"])]
+    numbers += [number(entry["n_domains"]) if entry["n_domains"] is not None else ""]
+    numbers += [f"+{number(entry['family']['size'] - 1)}" if entry["family"]["size"] > 1 else ""]
+    kind, risk = entry["kind"], f"{entry['risk']:.2f}"
+    return [str(rank), severity, risk, kind, escape.markdown(text, _LONGEST), why, *numbers, f"`{entry['short']}`"]
+
+
+def _remedies(findings: list[dict[str, Any]]) -> str:
+    seen = {entry["rule"]["code"]: entry["rule"] for entry in findings}
+    lines = [f"- **{code}** {rule['title']}: {rule['remedy']}" for code, rule in sorted(seen.items())]
+    return "## What to do\n\n" + "\n".join(lines)

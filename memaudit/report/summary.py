@@ -1,0 +1,184 @@
+"""An audit as one plain dict: what every format shows. It reads stored frames and the manifest and recomputes nothing.
+
+The dict holds JSON types only and the texts as they are: escaping is each format's own business (`escape`).
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from memaudit.report.entries import entries, ranked
+from memaudit.report.lookup import find
+from memaudit.report.members import members
+from memaudit.report.stored import collected, plain
+from memaudit.schemas import KINDS, SEVERITIES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from memaudit.store import Audit
+
+VERSION = 1
+BAD_FILES = 20  # unreadable files that are named
+
+NOTES = (
+    "Risk is a rank score, not a probability, and not comparable between datasets.",
+    "Text alone never yields critical: that takes image evidence or a verdict.",
+)
+NO_FINDINGS = (
+    "No repetition above the info band.",
+    "That is not the same as safe: one picture under unlike captions, skipped rows and files, and repetition below the "
+    "band are not in this report, and no model was asked.",
+)
+_SKIPPED = re.compile(r"(\d[\d,]*) ([^,;:]+)(?:, |$)")
+
+
+def summary(audit: Audit, top: int = 20) -> dict[str, Any]:
+    """The report of an audit as a dict of JSON types. Raises BadInput for an audit with missing or damaged frames.
+
+    top: families listed under "findings", the riskiest first, suppressed ones last. Costs the findings frame in memory.
+    """
+    findings = audit.frame("findings")
+    families = ranked(findings)
+    listed = entries(audit, findings, families.head(max(0, top)))
+    return {
+        "version": VERSION,
+        "tool": str(audit.manifest.get("tool", "")),
+        "folder": str(audit.folder),
+        "config": audit.manifest.get("config", {}),
+        "inputs": _inputs(audit),
+        "totals": _totals(audit),
+        "repeats": _repeats(audit),
+        "counts": _counts(findings, len(families)),
+        "findings": listed,
+        "notes": list(NOTES if len(findings) else NO_FINDINGS),
+        "next": _next_for_report(audit, listed),
+    }
+
+
+def finding(audit: Audit, cluster: int | str, most_members: int = 10) -> dict[str, Any]:
+    """One cluster in full: an entry of `summary` with all stored slot values, and up to `most_members` members.
+
+    cluster: a cluster_id, a fingerprint, or a start of one that no other has. Raises UsageError, naming what comes
+    near, when it means no finding or several; BadInput for a damaged audit. What cannot be read back is a note.
+    """
+    findings = audit.frame("findings")
+    chosen = find(audit.folder, findings, cluster)
+    entry = entries(audit, findings, chosen, values=20)[0]
+    return {
+        "version": VERSION,
+        "tool": str(audit.manifest.get("tool", "")),
+        "folder": str(audit.folder),
+        **entry,
+        "members": members(audit, chosen.to_dicts()[0], most_members),
+        "notes": list(NOTES),
+        "next": [_command("rules", entry["rule"]["code"]), _command("report", str(audit.folder))],
+    }
+
+
+def _command(*words: str) -> str:
+    return shlex.join(["memaudit", *words])
+
+
+def _next_for_report(audit: Audit, listed: Sequence[dict[str, Any]]) -> list[str]:
+    folder = str(audit.folder)
+    if not listed:
+        return []
+    return [
+        _command("show", folder, listed[0]["short"]),
+        _command("report", folder, "-f", "md", "-o", "report.md"),
+        _command("export", folder, "--view", "rows", "-o", "blocklist.csv"),
+    ]
+
+
+def _inputs(audit: Audit) -> dict[str, Any]:
+    """Files read, records in them, and what was left out, with the reasons."""
+    files = audit.frame("files")
+    skipped: dict[str, int] = {}
+    bad = []
+    for row in files.filter(pl.col("reason").is_not_null()).iter_rows(named=True):
+        counted, error = _reasons(row["reason"], row["skipped"])
+        for reason, n in counted.items():
+            skipped[reason] = skipped.get(reason, 0) + n
+        if error:
+            bad.append({"path": row["path"], "reason": error})
+    bad = [{"path": path, "reason": why} for path, why in audit.manifest.get("bad_files", [])] or bad
+    told = audit.manifest.get("totals", {}).get("skipped")
+    reasons = dict(told) if isinstance(told, dict) else skipped
+    return {
+        "files": len(files),
+        "bytes": int(files["size"].sum()),
+        "rows": int(files["rows"].sum()),
+        "skipped": int(files["skipped"].sum()),
+        "skipped_reasons": dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
+        "n_bad_files": len(bad),
+        "bad_files": bad[:BAD_FILES],
+    }
+
+
+def _reasons(text: str, skipped: int) -> tuple[dict[str, int], str]:
+    """FILES.reason taken apart: records skipped by reason (they add up to `skipped`), and why the file broke off."""
+    counted: dict[str, int] = {}
+    at, left = 0, skipped
+    while left > 0 and (found := _SKIPPED.match(text, at)):
+        n = int(found[1].replace(",", ""))
+        counted[found[2]] = counted.get(found[2], 0) + n
+        at, left = found.end(), left - n
+    return counted, text[at:]
+
+
+def _totals(audit: Audit) -> dict[str, Any]:
+    """Captions, distinct captions, seconds. None where the manifest does not say."""
+    told = audit.manifest.get("totals", {})
+    captions, texts = told.get("captions"), told.get("texts")
+    stages = audit.manifest.get("stages", {}).values()
+    # A resumed scan's own seconds leave out the stages that an earlier run did.
+    took = max(audit.manifest.get("seconds") or 0.0, sum(stage.get("seconds", 0.0) for stage in stages))
+    rate = captions / took if captions and took else None
+    return {
+        "captions": captions,
+        "texts": audit_rows(audit, "texts") if texts is None else texts,
+        "seconds": plain(took, 3),
+        "captions_per_second": plain(rate, 0),
+    }
+
+
+def audit_rows(audit: Audit, name: str) -> int:
+    """Rows of a stored frame, from its footer."""
+    return int(collected(audit, audit.scan(name).select(pl.len()), name).item())
+
+
+def _repeats(audit: Audit) -> dict[str, dict[str, Any]]:
+    """Per kind, and in any: clusters, captions and rows that repeat, and their share of the rows that were scanned."""
+    told = audit.manifest.get("totals", {})
+    files = audit.frame("files")
+    scanned = int(files["rows"].sum()) - int(files["skipped"].sum())
+    out = {}
+    for kind in (*KINDS, "any"):
+        counts = told.get(kind) or {}
+        rows = counts.get("rows")
+        share = rows / scanned if rows is not None and scanned else None
+        out[kind] = {
+            "clusters": counts.get("clusters"),
+            "texts": counts.get("texts"),
+            "rows": rows,
+            "share": plain(share, 6),
+        }
+    return out
+
+
+def _counts(findings: pl.DataFrame, families: int) -> dict[str, Any]:
+    """Findings by severity and by kind, suppressed ones apart."""
+    active = findings.filter(~pl.col("suppressed"))
+    by = {column: dict(active[column].value_counts().iter_rows()) for column in ("severity", "kind")}
+    return {
+        "findings": len(findings),
+        "families": families,
+        "suppressed": len(findings) - len(active),
+        "by_severity": {name: by["severity"].get(name, 0) for name in reversed(SEVERITIES)},
+        "by_kind": {name: by["kind"].get(name, 0) for name in KINDS},
+    }

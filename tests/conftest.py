@@ -1,0 +1,22 @@
+"""What several tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from memaudit.store import Audit
+
+SAMPLE = Path(__file__).parent.parent / "sample_data" / "captions"
+
+
+@pytest.fixture(scope="session")
+def sample_audit(tmp_path_factory: pytest.TempPathFactory) -> Audit:
+    """A finished audit of the sample captions; not to be written to."""
+    from memaudit.audit import scan
+    from memaudit.config import ScanConfig
+
+    return scan([str(SAMPLE)], tmp_path_factory.mktemp("sample") / "audit", ScanConfig()).audit
