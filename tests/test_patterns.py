@@ -47,6 +47,7 @@ SELECTS = [
     ("a <*> , b", "a, b"),
     ("- <*> b", "-b"),
     ("[ a ]", "[a]"),
+    ("i love you $", "I ❤️ love you ❤️"),
 ]
 LEAVES = [
     ("^ shaw floors", "the shaw floors"),

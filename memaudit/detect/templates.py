@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 BLOCK = 1 << 14  # texts whose frames one thread finds at a time
 COUNTED = 1 << 16  # texts whose n-grams are grouped at a time
+LEAF_POWER, FAMILY_POWER = 0.5, 2.0  # weight of support when a text picks its own template, and the family above it
 PART_BITS = 17  # slots of one part of a count table: 256 kB, which the cache holds
 FILTER_BITS = 26  # saturating counters that drop most frames before they are sorted
 
@@ -112,11 +113,11 @@ def _measure(groups, text, span, tokens, token_at, total_bits, word_bits, bits, 
 
 
 @_jit
-def _pick(groups, text, share, bits, hashes, best, best_group):
-    """For every text the group with the most evidence; the smaller hash on a tie."""
+def _pick(groups, text, share, bits, hashes, support_power, best, best_group):
+    """For every text the group with the largest min(bits, cap) * share * log2(support) ^ support_power; the smaller hash on a tie."""
     for g in range(len(groups)):
         first, last = groups[g]
-        weight = min(bits[g], fr.BITS_CAP) * np.sqrt(np.log2(np.float64(last - first)))
+        weight = min(bits[g], fr.BITS_CAP) * np.log2(np.float64(last - first)) ** support_power
         for e in range(first, last):
             t, value = text[e], np.float32(weight * share[e])
             k = best_group[t]
@@ -226,15 +227,17 @@ def _choose(
     total_bits: np.ndarray,
     least: int,
 ) -> Templates:
-    """Keep the frames that are the best explanation of some text."""
+    """Keep the frames that some text picks, as its own template or as the family above it."""
     n = len(total_bits)
     groups = _starts(hashes, least)
     bits, share = np.empty(len(groups), np.float32), np.zeros(len(hashes), np.float32)
     _measure(groups, texts, spans, *streams, total_bits, counts.bits, bits, share)
-    best, best_group = np.zeros(n, np.float32), np.full(n, -1, np.int64)
-    _pick(groups, texts, share, bits, hashes, best, best_group)
-    kept = groups[np.unique(best_group[best_group >= 0])]
-    kept_bits = bits[np.unique(best_group[best_group >= 0])]
+    chosen = np.empty(0, np.int64)
+    for power in (LEAF_POWER, FAMILY_POWER):
+        best, best_group = np.zeros(n, np.float32), np.full(n, -1, np.int64)
+        _pick(groups, texts, share, bits, hashes, power, best, best_group)
+        chosen = np.union1d(chosen, best_group[best_group >= 0])
+    kept, kept_bits = groups[chosen], bits[chosen]
     member_at = offsets_of(kept[:, 1] - kept[:, 0])
     entry = np.arange(member_at[-1]) + np.repeat(kept[:, 0] - member_at[:-1], np.diff(member_at))
     return Templates(member_at, texts[entry], spans[entry], share[entry], kept_bits)
