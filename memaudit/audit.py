@@ -71,7 +71,7 @@ def scan(
     texts = load_texts(audit.work)
     stars = _near(audit, texts, config, progress)
     templates, bits = _templates(audit, texts, config, progress)
-    _rank(audit, Library(sources, choice, texts), texts, stars, templates, bits, progress)
+    _rank(audit, Library(sources, choice, texts), texts, stars, templates, bits, config.worker_count(), progress)
     audit.close(started)
     return ScanResult(audit, _bad_files(audit))
 
@@ -164,6 +164,7 @@ def _rank(
     stars: Stars,
     templates: Templates,
     bits: np.ndarray,
+    threads: int,
     progress: Progress,
 ) -> None:
     """Stage 4: evidence from rows, risk, and findings in words."""
@@ -172,10 +173,10 @@ def _rank(
         n_rows = audit.frame("texts")["n_rows"].to_numpy()
         members = audit.scan("members").select("text_id", pl.col("image", "domain").fill_null(0)).collect()
         rows = rows_by_text(n_rows, *(members[c].to_numpy() for c in ("text_id", "image", "domain")))
-        clusters, templates = select(assemble(n_rows, stars, templates, bits, rows, texts), templates)
+        clusters, templates = select(assemble(n_rows, stars, templates, bits, rows, texts, threads), templates)
         slots = describe_slots(templates, Tokens(texts.tokens, texts.token_at))
         audit.write("clusters", cluster_frame(clusters))
-        for name, frame in findings_frames(clusters, templates, slots, texts, library).items():
+        for name, frame in findings_frames(clusters, templates, slots, texts, library, threads).items():
             audit.write(name, frame)
         audit.manifest["totals"].update(_totals(clusters, n_rows))
         advance(len(clusters))

@@ -56,6 +56,7 @@ def assemble(
     bits: np.ndarray,
     rows: RowsByText,
     texts: Texts,
+    threads: int,
 ) -> Clusters:
     """Put the three kinds side by side, measure and rank them. bits: information of every text."""
     repeated = np.flatnonzero(n_rows >= 2).astype(np.uint32)
@@ -65,7 +66,7 @@ def assemble(
     similarity = np.concatenate([np.ones(len(repeated), np.float32), stars.similarity, templates.share])
     kind = np.repeat(np.array([EXACT, NEAR, TEMPLATE], np.int8), [len(exact), len(near), len(template)])
     representative = np.concatenate([repeated, stars.text[stars.member_at[:-1]], _tightest(templates, texts)])
-    rows_evidence = evidence(members.at, members.values, rows)
+    rows_evidence = evidence(members.at, members.values, rows, threads)
     measures = Measures(
         kind,
         rows_evidence.n_rows.astype(np.int64),

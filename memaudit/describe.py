@@ -106,7 +106,7 @@ def _phrases_of(spelled: Spelled, spans: list[tuple[int, int]]) -> list[tuple[in
 
 
 def triggers(
-    spelled: list[Spelled], spans: list[list[tuple[int, int]]], members: Pieces, texts: Texts
+    spelled: list[Spelled], spans: list[list[tuple[int, int]]], members: Pieces, texts: Texts, threads: int
 ) -> list[list[tuple[list[str], float, float, int]]]:
     """By finding up to `N_TRIGGERS` of (words, purity, coverage, texts that hold them), best first.
 
@@ -118,7 +118,7 @@ def triggers(
     first = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64) if len(flat) else np.empty(0, np.int64)
     words = np.array([w for _, p in flat for w in p], np.uint32)
     phrases = Phrases(np.array([k for k, _ in flat], np.int64), words, first, sizes)
-    counted = count_phrases(phrases, members.at, members.values, texts.words, texts.word_at)
+    counted = count_phrases(phrases, members.at, members.values, texts.words, texts.word_at, threads)
     out: list[list[tuple[list[str], float, float, int]]] = [[] for _ in spelled]
     by_finding: list[list[int]] = [[] for _ in spelled]
     for p, (k, _) in enumerate(flat):

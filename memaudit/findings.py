@@ -32,7 +32,7 @@ TRIGGERED = 2000  # findings, by risk, whose triggers are counted
 
 
 def findings_frames(
-    clusters: Clusters, templates: Templates, slots: Slots, texts: Texts, library: Library
+    clusters: Clusters, templates: Templates, slots: Slots, texts: Texts, library: Library, threads: int
 ) -> dict[str, pl.DataFrame]:
     """FINDINGS (by descending risk), TEMPLATES and TRIGGERS of all clusters in the info band or above."""
     found = clusters.findings()
@@ -45,7 +45,7 @@ def findings_frames(
     frames = {
         "findings": _findings(clusters, found, prints, library),
         "templates": _templates(clusters, templates, slots, written, set(map(int, detailed)), library),
-        "triggers": _triggers(clusters, templates, texts, found[:TRIGGERED], library),
+        "triggers": _triggers(clusters, templates, texts, found[:TRIGGERED], library, threads),
     }
     return {name: conform(name, frame) for name, frame in frames.items()}
 
@@ -157,7 +157,7 @@ def _slot_lists(described: list[list[dict[str, Any]]]) -> pl.Series:
 
 
 def _triggers(
-    clusters: Clusters, templates: Templates, texts: Texts, found: np.ndarray, library: Library
+    clusters: Clusters, templates: Templates, texts: Texts, found: np.ndarray, library: Library, threads: int
 ) -> pl.DataFrame:
     spelled = [library.spelled(int(t)) for t in clusters.representative[found]]
     spans = [
@@ -167,7 +167,7 @@ def _triggers(
     members = pick(clusters.members.values, clusters.members.at, found)
     rows = [
         {"cluster_id": int(c), "words": words, "purity": purity, "coverage": coverage, "n_texts": n}
-        for c, best in zip(found, triggers(spelled, spans, members, texts), strict=True)
+        for c, best in zip(found, triggers(spelled, spans, members, texts, threads), strict=True)
         for words, purity, coverage, n in best
     ]
     return pl.DataFrame(rows, schema=FRAMES["triggers"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numba as nb
@@ -62,8 +64,8 @@ def _distinct(values):
 
 
 @_jit
-def _measure(member_at, text, row_at, image, site, n_rows, n_images, n_sites, focus):
-    for c in range(len(member_at) - 1):
+def _measure(first, last, member_at, text, row_at, image, site, n_rows, n_images, n_sites, focus):
+    for c in range(first, last):
         total = 0
         for e in range(member_at[c], member_at[c + 1]):
             total += row_at[text[e] + 1] - row_at[text[e]]
@@ -80,9 +82,12 @@ def _measure(member_at, text, row_at, image, site, n_rows, n_images, n_sites, fo
         focus[c] = (most - 1) / (known - 1) if known > 1 else np.nan
 
 
-def evidence(member_at: np.ndarray, text: np.ndarray, rows: RowsByText) -> Evidence:
+def evidence(member_at: np.ndarray, text: np.ndarray, rows: RowsByText, threads: int) -> Evidence:
     """Evidence of clusters whose k-th owns texts text[member_at[k]:member_at[k + 1]]. O(rows of all clusters)."""
     n = len(member_at) - 1
     out = Evidence(np.zeros(n, np.uint64), np.zeros(n, np.uint32), np.zeros(n, np.uint32), np.ones(n, np.float32))
-    _measure(member_at, text, *rows, *out)
+    cuts = np.searchsorted(member_at, np.linspace(0, member_at[-1], 4 * threads + 1))
+    cuts[0], cuts[-1] = 0, n
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(lambda ab: _measure(*ab, member_at, text, *rows, *out), itertools.pairwise(cuts.tolist())))
     return out

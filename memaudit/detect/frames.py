@@ -24,6 +24,7 @@ LONGEST_PIECE = 6  # of a run's prefixes and suffixes
 LOG_LIFT = 1.0  # log2: a bigram covers its words when it is twice as frequent as the words' frequencies predict
 BITS_CAP = 40.0  # fixed information saturates: two long near-copies are not a template
 SHAPE_BITS, SEPARATOR_BITS = 4.0, 1.5  # what a shape or a separator is worth at most
+UNSEEN = 100  # captions that the dataset might have held: words of a tiny set carry information too
 END_BITS = 0.05  # so that of two frames with the same words the one bound to an end is preferred
 FIRST_LEVELS = (3, 6, 12, 30)
 MAX_PIECES = MAX_RUNS * 2 * LONGEST_PIECE
@@ -172,14 +173,19 @@ def _count_of(counts, row, gram):
 
 
 @_jit
-def token_bits(token, bits):
-    """Information of a token: -log2 of the share of texts that hold it, capped for shapes and separators; hardly any for the ends."""
+def _capped(token, bits):
+    """Information of a token from its raw bits: capped for shapes and separators, hardly any for the ends."""
+    if token >= _FIRST_WORD:
+        return bits
     if token == _START or token == _END:
         return END_BITS
-    own = np.float64(bits[token & np.uint32(len(bits) - 1)])
-    if token >= _FIRST_WORD:
-        return own
-    return min(own, SHAPE_BITS if token < _SEPARATOR_TOKEN else SEPARATOR_BITS)
+    return min(bits, SHAPE_BITS if token < _SEPARATOR_TOKEN else SEPARATOR_BITS)
+
+
+@_jit
+def token_bits(token, bits):
+    """Information of a token: -log2 of the share of texts that hold it, capped as a frame counts it. bits: `Counts.bits`."""
+    return _capped(token, np.float64(bits[token & np.uint32(len(bits) - 1)]))
 
 
 class Workspace(NamedTuple):
@@ -190,14 +196,18 @@ class Workspace(NamedTuple):
     bits: np.ndarray  # float64 (MAX_TOKENS + 1,): prefix sums
     rolled: np.ndarray  # uint64 (MAX_TOKENS + 1,): prefix hashes
     real: np.ndarray  # int64 (MAX_TOKENS + 1, 2): prefix counts of tokens but separators and ends, and of words proper
+    raw_bits: np.ndarray  # float32 (MAX_TOKENS,): uncapped
+    pair: np.ndarray  # uint64 (MAX_TOKENS,): hash of the pair that starts here
+    known: np.ndarray  # uint8 (MAX_TOKENS,): whether that pair reaches the lowest level
     runs: np.ndarray  # int64 (MAX_RUNS, 2)
     previous: np.ndarray  # the same of the level before
     pieces: np.ndarray  # int64 (MAX_PIECES, 5): start, end, tokens but separators and ends, words proper, support bound
     piece_bits: np.ndarray  # float64 (MAX_PIECES,)
+    piece_hash: np.ndarray  # uint64 (MAX_PIECES,)
     piece_at: np.ndarray  # int64 (MAX_RUNS + 1,): run r owns pieces[piece_at[r]:piece_at[r + 1]], the whole run first
     scores: np.ndarray  # float64 (MAX_FRAMES,): the best frames so far, unordered
     hashes: np.ndarray  # uint64 (MAX_FRAMES,)
-    spans: np.ndarray  # uint64 (MAX_FRAMES,): packed, see `pack`
+    spans: np.ndarray  # uint64 (MAX_FRAMES,): packed, see `unpack`
     powers: np.ndarray  # uint64 (MAX_TOKENS + 1,): powers of the rolling base
 
 
@@ -205,45 +215,57 @@ def workspace() -> Workspace:
     powers = np.ones(MAX_TOKENS + 1, np.uint64)
     for i in range(MAX_TOKENS):
         powers[i + 1] = np.uint64(int(powers[i]) * int(_ROLL) % 2**64)
-    i8, f8, u8 = np.int64, np.float64, np.uint64
+    i8, f8, u8, n = np.int64, np.float64, np.uint64, MAX_TOKENS + 1
     return Workspace(
-        np.zeros((3, MAX_TOKENS), i8), np.zeros(MAX_TOKENS, np.bool_), np.zeros(MAX_TOKENS + 1, f8), np.zeros(MAX_TOKENS + 1, u8),
-        np.zeros((MAX_TOKENS + 1, 2), i8), np.zeros((MAX_RUNS, 2), i8), np.zeros((MAX_RUNS, 2), i8),
-        np.zeros((MAX_PIECES, 5), i8), np.zeros(MAX_PIECES, f8), np.zeros(MAX_RUNS + 1, i8), np.zeros(MAX_FRAMES, f8),
-        np.zeros(MAX_FRAMES, u8), np.zeros(MAX_FRAMES, u8), powers,
+        np.zeros((3, MAX_TOKENS), i8), np.zeros(MAX_TOKENS, np.bool_), np.zeros(n, f8), np.zeros(n, u8), np.zeros((n, 2), i8),
+        np.zeros(MAX_TOKENS, np.float32), np.zeros(MAX_TOKENS, u8), np.zeros(MAX_TOKENS, np.uint8),
+        np.zeros((MAX_RUNS, 2), i8), np.zeros((MAX_RUNS, 2), i8), np.zeros((MAX_PIECES, 5), i8), np.zeros(MAX_PIECES, f8),
+        np.zeros(MAX_PIECES, u8), np.zeros(MAX_RUNS + 1, i8), np.zeros(MAX_FRAMES, f8), np.zeros(MAX_FRAMES, u8),
+        np.zeros(MAX_FRAMES, u8), powers,
     )  # fmt: skip
 
 
 @_jit
 def _look_up(tokens, counts, log_texts, ws):
-    """Fill the prefix sums and n-gram counts of one caption; returns whether any pair repeats. log_texts: log2 of their number."""
+    """Fill the prefix sums and n-gram counts of one caption; returns whether any pair repeats. log_texts: log2 of their number.
+
+    Several short loops without a branch between the loads, so that cache misses overlap.
+    """
     n = len(tokens)
-    mask = np.uint32(len(counts.bits) - 1)
+    mask, slots = np.uint32(len(counts.bits) - 1), np.uint64(counts.grams.shape[1] - 1)
+    raw, pair, known = ws.raw_bits, ws.pair, ws.known
+    for i in range(n):
+        raw[i] = counts.bits[tokens[i] & mask]
+    for i in range(n - 1):
+        pair[i] = _pair(tokens[i], tokens[i + 1])
+        at = pair[i] & slots
+        known[i] = (counts.frequent[0, at >> np.uint64(6)] >> (at & np.uint64(63))) & np.uint64(1)
+    known[n - 1] = 0
     any_repeats = False
     for i in range(n):
         token = tokens[i]
-        ws.bits[i + 1] = ws.bits[i] + token_bits(token, counts.bits)
+        ws.bits[i + 1] = ws.bits[i] + _capped(token, np.float64(raw[i]))
         ws.rolled[i + 1] = ws.rolled[i] * _ROLL + mix64(np.uint64(token) + _SEED)
         ws.real[i + 1, 0] = ws.real[i, 0] + (token >= _FIRST_WORD or (token > _END and token < _SEPARATOR_TOKEN))
         ws.real[i + 1, 1] = ws.real[i, 1] + (token >= _FIRST_WORD)
+        ws.grams[0, i] = counts.grams[0, pair[i] & slots] if known[i] else 0
+        ws.grams[1, i] = 0
+        ws.grams[2, i] = 0
         ws.surprising[i] = False
-        ws.grams[:, i] = 0
-        if i + 1 == n:
-            break
-        gram = _pair(token, tokens[i + 1])
-        pair = _count_of(counts, 0, gram)
-        if pair == 0:
+        any_repeats |= known[i] > 0
+    if not any_repeats:
+        return False
+    for i in range(n - 1):
+        count = ws.grams[0, i]
+        if count == 0:
             continue
-        any_repeats = True
-        ws.grams[0, i] = pair
-        both = np.float64(counts.bits[token & mask]) + np.float64(counts.bits[tokens[i + 1] & mask])
-        ws.surprising[i] = _log2(pair) + both >= LOG_LIFT + log_texts or pair == 65535
-        if i + 2 < n:
-            gram = _longer(gram, tokens[i + 2])
+        ws.surprising[i] = _log2(count) + raw[i] + raw[i + 1] >= LOG_LIFT + log_texts or count == 65535
+        if i + 2 < n and known[i + 1]:  # a triple is no more frequent than its pairs
+            gram = _longer(pair[i], tokens[i + 2])
             ws.grams[1, i] = _count_of(counts, 1, gram)
-            if ws.grams[1, i] and i + 3 < n:
+            if ws.grams[1, i] and i + 3 < n and known[i + 2]:
                 ws.grams[2, i] = _count_of(counts, 2, _longer(gram, tokens[i + 3]))
-    return any_repeats
+    return True
 
 
 @_jit
@@ -280,95 +302,48 @@ def _cut_runs(n, level, grams, surprising, real, runs):
 
 
 @_jit
-def pack(a, b, c, d, e, f):
-    """Three spans [a, b) [c, d) [e, f) of positions below 255 in one integer; empty spans for fewer runs."""
-    return np.uint64(a | b << 8 | c << 16 | d << 24 | e << 32 | f << 40)
-
-
-@_jit
-def _add_piece(m, a, b, tokens, words, grams, bits, real, pieces, piece_bits):
-    """Measure tokens[a:b] as piece m; at most as many texts hold it as the rarest of its longest counted n-grams."""
-    if b - a == 1:
-        bound = np.int64(words[tokens[a] & np.uint32(len(words) - 1)])
-    else:
-        g = min(b - a, 4) - 2
-        bound = grams[g, a]
-        for i in range(a + 1, b - g - 1):
-            bound = min(bound, grams[g, i])
-    pieces[m, 0], pieces[m, 1], pieces[m, 4] = a, b, bound
-    pieces[m, 2], pieces[m, 3] = real[b, 0] - real[a, 0], real[b, 1] - real[a, 1]
-    piece_bits[m] = bits[b] - bits[a]
-    return m + 1
-
-
-@_jit
 def _cut_pieces(n_runs, tokens, words, ws):
-    """Each run with its prefixes and suffixes of 2..LONGEST_PIECE tokens."""
+    """Each run with its prefixes and suffixes of 2..LONGEST_PIECE tokens, measured.
+
+    At most as many texts hold a piece as hold the rarest of its longest counted n-grams.
+    """
+    grams, bits, real, rolled = ws.grams, ws.bits, ws.real, ws.rolled
+    pieces, piece_bits, piece_hash = ws.pieces, ws.piece_bits, ws.piece_hash
     m = 0
     for r in range(n_runs):
         ws.piece_at[r] = m
-        a, b = ws.runs[r, 0], ws.runs[r, 1]
-        m = _add_piece(m, a, b, tokens, words, ws.grams, ws.bits, ws.real, ws.pieces, ws.piece_bits)
-        for k in range(2, min(b - a, LONGEST_PIECE + 1)):
-            m = _add_piece(m, a, a + k, tokens, words, ws.grams, ws.bits, ws.real, ws.pieces, ws.piece_bits)
-            m = _add_piece(m, b - k, b, tokens, words, ws.grams, ws.bits, ws.real, ws.pieces, ws.piece_bits)
+        first, last = ws.runs[r, 0], ws.runs[r, 1]
+        for k in range(2 * min(last - first, LONGEST_PIECE + 1) - 3 if last - first > 1 else 1):
+            size = 2 + (k - 1) // 2  # k = 0: the whole run; then a prefix and a suffix of 2, of 3, ...
+            a = first if k == 0 or k & 1 else last - size
+            b = last if k == 0 else a + size
+            if b - a == 1:
+                bound = np.int64(words[tokens[a] & np.uint32(len(words) - 1)])
+            else:
+                g = min(b - a, 4) - 2
+                bound = grams[g, a]
+                for i in range(a + 1, b - g - 1):
+                    bound = min(bound, grams[g, i])
+            pieces[m, 0], pieces[m, 1], pieces[m, 4] = a, b, bound
+            pieces[m, 2], pieces[m, 3] = real[b, 0] - real[a, 0], real[b, 1] - real[a, 1]
+            piece_bits[m] = bits[b] - bits[a]
+            piece_hash[m] = mix64(rolled[b] - rolled[a] * ws.powers[b - a])
+            m += 1
     ws.piece_at[n_runs] = m
 
 
 @_jit
-def _frame_hash(pieces, x, y, z, rolled, powers):
-    h = _SEED
-    for p in (x, y, z):
-        if p >= 0:
-            a, b = pieces[p, 0], pieces[p, 1]
-            h = (h ^ mix64(rolled[b] - rolled[a] * powers[b - a])) * _SLOT
-    return mix64(h)
-
-
-@_jit
-def _keep(n_kept, worst, score, h, scores, hashes):
-    """Where to put a frame: a new place, the worst one's, or -1 (known already, or no better)."""
+def _keep(score, h, span, n_kept, worst, scores, hashes, spans):
+    """Keep a frame if it is among the best and not known yet; returns (frames kept, the worst one's place once it is full)."""
     for k in range(n_kept):
         if hashes[k] == h:
-            return -1
-    if n_kept < MAX_FRAMES:
-        return n_kept
-    return worst if score > scores[worst] or h < hashes[worst] else -1
-
-
-@_jit
-def _offer(n_kept, worst, x, y, z, pieces, piece_bits, rolled, powers, scores, hashes, spans):
-    """Keep the frame of pieces x, y, z (-1: none) if it is among the best; returns (frames kept, the worst one's place)."""
-    bits, real, words, bound = piece_bits[x], pieces[x, 2], pieces[x, 3], pieces[x, 4]
-    if y >= 0:
-        bits, real, words, bound = (
-            bits + piece_bits[y],
-            real + pieces[y, 2],
-            words + pieces[y, 3],
-            min(bound, pieces[y, 4]),
-        )
-    if z >= 0:
-        bits, real, words, bound = (
-            bits + piece_bits[z],
-            real + pieces[z, 2],
-            words + pieces[z, 3],
-            min(bound, pieces[z, 4]),
-        )
-    if real < 2 or words < 1 or bound < FIRST_LEVELS[0]:
-        return n_kept, worst
-    score = min(bits, BITS_CAP) * bits * _log2(bound)
-    if n_kept == MAX_FRAMES and score < scores[worst]:
-        return n_kept, worst
-    h = _frame_hash(pieces, x, y, z, rolled, powers)
-    at = _keep(n_kept, worst, score, h, scores, hashes)
-    if at < 0:
-        return n_kept, worst
-    scores[at], hashes[at] = score, h
-    y, z = max(y, -1), max(z, -1)
-    spans[at] = pack(
-        pieces[x, 0], pieces[x, 1], pieces[y, 0] if y >= 0 else 0, pieces[y, 1] if y >= 0 else 0,
-        pieces[z, 0] if z >= 0 else 0, pieces[z, 1] if z >= 0 else 0,
-    )  # fmt: skip
+            return n_kept, worst
+    at = n_kept
+    if n_kept == MAX_FRAMES:
+        if score == scores[worst] and h >= hashes[worst]:
+            return n_kept, worst
+        at = worst
+    scores[at], hashes[at], spans[at] = score, h, span
     n_kept = max(n_kept, at + 1)
     if n_kept == MAX_FRAMES:
         worst = 0
@@ -379,21 +354,37 @@ def _offer(n_kept, worst, x, y, z, pieces, piece_bits, rolled, powers, scores, h
 
 
 @_jit
-def _combine(n_runs, n_kept, worst, tried, piece_at, pieces, piece_bits, rolled, powers, scores, hashes, spans):
-    """Offer one level's frames: pieces, pairs of pieces, triples of whole runs. Returns (kept, worst, tried)."""
+def _combine(n_runs, n_kept, worst, tried, ws):
+    """Keep the best of one level's frames: pieces, pairs of pieces, triples of whole runs. Returns (kept, worst, tried)."""
+    piece_at, pieces, piece_bits, piece_hash = ws.piece_at, ws.pieces, ws.piece_bits, ws.piece_hash
+    scores, hashes, spans = ws.scores, ws.hashes, ws.spans
     for x in range(n_runs):
         for p in range(piece_at[x], piece_at[x + 1]):
+            one = (_SEED ^ piece_hash[p]) * _SLOT
             for y in range(x, n_runs):  # y == x stands for no second piece
-                for q in range(piece_at[y], piece_at[y + 1]):
-                    whole = p == piece_at[x] and q == piece_at[y] and y > x
+                for q in range(piece_at[y], piece_at[y + 1] if y > x else piece_at[y] + 1):
+                    two = (one ^ piece_hash[q]) * _SLOT if y > x else one
+                    whole = y > x and p == piece_at[x] and q == piece_at[y]
                     for z in range(y, n_runs if whole else y + 1):  # z == y stands for no third run
-                        second, third = q if y > x else -1, piece_at[z] if z > y else -1
-                        n_kept, worst = _offer(
-                            n_kept, worst, p, second, third, pieces, piece_bits, rolled, powers, scores, hashes, spans
-                        )
+                        r = piece_at[z]
+                        bits, real, words, bound = piece_bits[p], pieces[p, 2], pieces[p, 3], pieces[p, 4]
+                        span = np.uint64(pieces[p, 0] | pieces[p, 1] << 8)
+                        h = two
+                        if y > x:
+                            bits, real, words = bits + piece_bits[q], real + pieces[q, 2], words + pieces[q, 3]
+                            bound = min(bound, pieces[q, 4])
+                            span |= np.uint64(pieces[q, 0] << 16 | pieces[q, 1] << 24)
+                        if z > y:
+                            bits, real, words = bits + piece_bits[r], real + pieces[r, 2], words + pieces[r, 3]
+                            bound = min(bound, pieces[r, 4])
+                            span |= np.uint64(pieces[r, 0] << 32 | pieces[r, 1] << 40)
+                            h = (two ^ piece_hash[r]) * _SLOT
                         tried += 1
-                    if y == x:
-                        break
+                        if real < 2 or words < 1 or bound < FIRST_LEVELS[0]:
+                            continue
+                        score = min(bits, BITS_CAP) * bits * _log2(bound)
+                        if n_kept < MAX_FRAMES or score >= scores[worst]:
+                            n_kept, worst = _keep(score, mix64(h), span, n_kept, worst, scores, hashes, spans)
                 if tried >= MAX_TRIED:
                     return n_kept, worst, tried
     return n_kept, worst, tried
@@ -415,20 +406,7 @@ def frames_of(tokens, counts, log_texts, levels, ws):
         if same:
             continue
         _cut_pieces(n_runs, tokens, counts.words, ws)
-        n_kept, worst, tried = _combine(
-            n_runs,
-            n_kept,
-            worst,
-            tried,
-            ws.piece_at,
-            ws.pieces,
-            ws.piece_bits,
-            ws.rolled,
-            ws.powers,
-            ws.scores,
-            ws.hashes,
-            ws.spans,
-        )
+        n_kept, worst, tried = _combine(n_runs, n_kept, worst, tried, ws)
         ws.previous[:n_runs] = ws.runs[:n_runs]
         before = n_runs
         if tried >= MAX_TRIED:
@@ -455,7 +433,7 @@ def frames_of_texts(tokens, token_at, counts, log_texts, levels, ws, hashes, spa
 
 
 def unpack(spans: int) -> list[tuple[int, int]]:
-    """The non-empty spans of a packed frame, in order."""
+    """The spans [a, b) of a packed frame in order: three pairs of bytes, lowest first, empty ones for fewer runs."""
     numbers = spans.to_bytes(8, "little")
     return [(numbers[i], numbers[i + 1]) for i in (0, 2, 4) if numbers[i + 1]]
 

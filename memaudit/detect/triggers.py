@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numba as nb
@@ -54,11 +55,21 @@ def _index(keys, table):
 
 
 @_jit
-def _count_texts(words, word_at, texts, keys, table, out):
-    """out[p] += texts among `texts` that hold the phrase with key keys[p], each once."""
+def _mark_openers(phrases, openers):
+    """One bit for every word that opens a candidate phrase; most words of a dataset open none."""
+    for p in range(len(phrases.first)):
+        openers[phrases.words[phrases.first[p]] & np.uint32(len(openers) - 1)] = True
+
+
+@_jit
+def _count_texts(words, word_at, first, last, openers, keys, table, out):
+    """out[p] += texts among first..last-1 that hold the phrase with key keys[p], each once."""
     seen = np.full(len(keys), _EMPTY, np.int64)
-    for t in texts:
+    mask = np.uint32(len(openers) - 1)
+    for t in range(first, last):
         for i in range(word_at[t], word_at[t + 1]):
+            if not openers[words[i] & mask]:
+                continue
             for size in range(1, min(LONGEST, word_at[t + 1] - i) + 1):
                 p = table[_slot(table, keys, _phrase_hash(words, i, size))]
                 if p >= 0 and seen[p] != t:
@@ -88,15 +99,24 @@ def _phrase_hashes(phrases):
 
 
 def count_phrases(
-    phrases: Phrases, member_at: np.ndarray, text: np.ndarray, words: np.ndarray, word_at: np.ndarray
+    phrases: Phrases, member_at: np.ndarray, text: np.ndarray, words: np.ndarray, word_at: np.ndarray, threads: int
 ) -> Counted:
-    """Count candidate phrases in all texts and in their own clusters. One pass over all words, about 20 ns each."""
+    """Count candidate phrases in all texts and in their own clusters: one pass over all words."""
     hashes = _phrase_hashes(phrases)
     keys, which = np.unique(hashes, return_inverse=True)
     table = np.full(1 << (2 * len(keys) + 16).bit_length(), _EMPTY, np.int64)
+    openers = np.zeros(1 << 22, np.bool_)
     _index(keys, table)
-    everywhere = np.zeros(len(keys), np.int64)
-    _count_texts(words, word_at, np.arange(len(word_at) - 1), keys, table, everywhere)
-    inside = np.zeros(len(hashes), np.int64)
-    _count_inside(phrases, member_at, text, words, word_at, hashes, inside)
-    return Counted(everywhere[which], inside)
+    _mark_openers(phrases, openers)
+    cuts = np.linspace(0, len(word_at) - 1, threads + 1).astype(np.int64)
+    parts = [np.zeros(len(keys), np.int64) for _ in range(threads)]
+    with ThreadPoolExecutor(threads) as pool:
+        jobs = [
+            pool.submit(_count_texts, words, word_at, a, b, openers, keys, table, part)
+            for a, b, part in zip(cuts[:-1], cuts[1:], parts, strict=True)
+        ]
+        inside = np.zeros(len(hashes), np.int64)
+        _count_inside(phrases, member_at, text, words, word_at, hashes, inside)
+        for job in jobs:
+            job.result()
+    return Counted(np.sum(parts, axis=0)[which], inside)

@@ -239,13 +239,13 @@ def _fold(raw, n_raw, folded, abc_):
 @_jit
 def _is_roman(text, a, b):
     """x{0,3} (ix | iv | v?i{0,3}) of at least two characters."""
-    i, x, v, one = a, 0, 0, 0
+    i, x, one = a, 0, 0
     while i < b and text[i] == _X and x < 3:
         i, x = i + 1, x + 1
     if b - i == 2 and text[i] == _I and (text[i + 1] == _X or text[i + 1] == _V):
         return True
     if i < b and text[i] == _V:
-        i, v = i + 1, 1
+        i += 1
     while i < b and text[i] == _I and one < 3:
         i, one = i + 1, one + 1
     return i == b and b - a >= 2
