@@ -24,8 +24,8 @@ from memaudit.errors import BadInput
 from memaudit.findings import findings_frames
 from memaudit.ingest import ingest, load_texts
 from memaudit.progress import Progress, Silent
-from memaudit.readback import Library
 from memaudit.rank import TEMPLATE
+from memaudit.readback import Library
 from memaudit.schemas import KINDS, conform
 from memaudit.scratch import Scratch
 from memaudit.sources import ColumnChoice, Source, discover

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from memaudit.ingest import Texts
     from memaudit.ragged import Pieces
     from memaudit.readback import Library
-    from memaudit.text.lexer import Spelled
+    from memaudit.text.spelling import Spelled
 
 SLOT_VALUES = 20  # listed per slot
 DETAILED = 1000  # templates, by risk, whose slot values are read back
@@ -38,18 +38,18 @@ def normalised(spelled: Spelled) -> str:
 
 def template_text(spelled: Spelled, span: int, exists: np.ndarray) -> str:
     """A frame in the syntax of templates: "^ shaw <*> case $"."""
-    runs = [*unpack(span), (len(spelled.tokens), len(spelled.tokens))]
-    parts: list[str] = []
+    runs = [*unpack(span), (len(spelled.token_hashes), len(spelled.token_hashes))]
+    tokens, parts = spelled.tokens, []
     for slot, ((low, high), (_, end)) in enumerate(zip(slot_spans(spelled, span), runs, strict=True)):
-        parts += ["<*>"] if exists[slot] else spelled.tokens[low:high]  # a slot that never varies is fixed text
-        parts += spelled.tokens[high:end]
+        parts += ["<*>"] if exists[slot] else tokens[low:high]  # a slot that never varies is fixed text
+        parts += tokens[high:end]
     return " ".join(parts)
 
 
 def slot_spans(spelled: Spelled, span: int) -> list[tuple[int, int]]:
     """Token ranges of the slots before, between and after the runs of a frame."""
     runs = unpack(span)
-    n = len(spelled.tokens)
+    n = len(spelled.token_hashes)
     return list(zip([0, *(b for _, b in runs)], [*(a for a, _ in runs), n], strict=True))
 
 
@@ -94,7 +94,7 @@ def _phrases_of(spelled: Spelled, spans: list[tuple[int, int]]) -> list[tuple[in
     out: dict[tuple[int, ...], None] = {}
     for a, b in spans:
         words: list[int] = []
-        for token in [*spelled.token_hashes[a : min(b, a + PHRASE_WORDS)], 1]:
+        for token in [*spelled.token_hashes[a : min(b, a + PHRASE_WORDS)].tolist(), 1]:
             if token >= FIRST_WORD:
                 words.append(token)
             elif token <= 6 or not spans:  # a shape or an end breaks a phrase; a separator does not
@@ -125,7 +125,7 @@ def triggers(
         by_finding[k].append(p)
     for k, ps in enumerate(by_finding):
         n = int(members.at[k + 1] - members.at[k])
-        names = dict(zip(spelled[k].token_hashes, spelled[k].tokens, strict=True))
+        names = dict(zip(spelled[k].token_hashes.tolist(), spelled[k].tokens, strict=True))
         scored = []
         for p in ps:
             inside, everywhere = int(counted.inside[p]), max(int(counted.everywhere[p]), 1)

@@ -161,7 +161,7 @@ def _triggers(
 ) -> pl.DataFrame:
     spelled = [library.spelled(int(t)) for t in clusters.representative[found]]
     spans = [
-        unpack(_span(clusters, templates, int(c))) if _is_template(clusters, c) else [(0, len(s.tokens))]
+        unpack(_span(clusters, templates, int(c))) if _is_template(clusters, c) else [(0, len(s.token_hashes))]
         for c, s in zip(found, spelled, strict=True)
     ]
     members = pick(clusters.members.values, clusters.members.at, found)

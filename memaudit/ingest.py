@@ -20,8 +20,8 @@ import pyarrow.parquet as pq
 
 from memaudit.detect.exact import TextIndex, count_rows
 from memaudit.errors import BadInput
-from memaudit.schemas import MEMBERS
 from memaudit.ragged import offsets_of
+from memaudit.schemas import MEMBERS
 from memaudit.scratch import Column, read_column
 from memaudit.sources import ColumnChoice, open_source, shown
 from memaudit.store import no_space_is_clear

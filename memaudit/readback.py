@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memaudit.sources import open_source
-from memaudit.text.lexer import Spelled, spell_all
+from memaudit.text.spelling import Spelled, spell_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

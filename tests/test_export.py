@@ -376,3 +376,17 @@ def test_large_files_are_read_in_windows(tmp_path: Path, monkeypatch: pytest.Mon
         monkeypatch.setattr("memaudit.export.lines.WINDOW", window)
         monkeypatch.setattr("memaudit.export.CHUNK", 4)
         assert exported(audit, "members").equals(whole)
+
+
+def test_the_blocklist_of_the_sample_keeps_one_row_of_every_cluster(sample_audit: store.Audit, tmp_path: Path) -> None:
+    for minimum in ("info", "high"):
+        export(sample_audit, "rows", "parquet", tmp_path / "rows.parquet", minimum)
+        dropped = pl.read_parquet(tmp_path / "rows.parquet")
+        assert dropped.height > 1000
+        members = sample_audit.frame("members").join(sample_audit.frame("files").select("file", "path"), on="file")
+        clusters = sample_audit.frame("clusters").filter(pl.col("kind") != "template")
+        inside = members.join(clusters, on="text_id")
+        places = dropped.select(path="file", row="row")
+        n = clusters["cluster_id"].n_unique()
+        assert inside.join(places, on=["path", "row"], how="anti")["cluster_id"].n_unique() == n
+        assert inside.join(dropped.select("id"), on="id", how="anti")["cluster_id"].n_unique() == n  # some have none

@@ -14,7 +14,7 @@ import numba as nb
 import numpy as np
 
 from memaudit.text import alphabet as abc
-from memaudit.text.lexer import mix64
+from memaudit.text.hashing import mix64
 
 MAX_TOKENS = 64  # of longer captions only the start is mined
 MAX_RUNS = 8

@@ -15,7 +15,7 @@ import numpy as np
 
 from memaudit.detect.components import find, flatten, unite
 from memaudit.detect.minhash import permutations, shingles, sign
-from memaudit.text.lexer import mix64
+from memaudit.text.hashing import mix64
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ import numba as nb
 import numpy as np
 
 from memaudit.text import alphabet as abc
-from memaudit.text.lexer import mix64
+from memaudit.text.hashing import mix64
 
 if TYPE_CHECKING:
     from memaudit.detect.templates import Templates, Tokens

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numba as nb
 import numpy as np
 
-from memaudit.text.lexer import mix64
+from memaudit.text.hashing import mix64
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from memaudit.detect.near import near_edges
-from memaudit.text.lexer import spell_all
+from memaudit.text.spelling import spell_all
 from tests.bench.edits import read_captions, with_edits
 from tests.bench.near_recall import brute_force_pairs, pair_recall
 from tests.detect.conftest import streams_of, zeros
@@ -33,10 +33,14 @@ def test_recall_and_no_edge_below_the_threshold() -> None:
     pairs = brute_force_pairs(words, 0.7)
     edges, label = near_edges(streams_of(texts), 0.7, 2, zeros)
     recall = pair_recall(pairs, label)
-    print(f"\n{len(texts):,} texts, {len(pairs):,} pairs at Jaccard >= 0.7: recall {recall:.4f}, {len(edges.left):,} edges")
+    print(
+        f"\n{len(texts):,} texts, {len(pairs):,} pairs at Jaccard >= 0.7: recall {recall:.4f}, {len(edges.left):,} edges"
+    )
     assert len(pairs) >= 5000
     assert recall >= 0.99
     assert edges.similarity.min() >= 0.7
     true = {(int(i), int(j)) for i, j in pairs}
-    lying = [k for k, (i, j) in enumerate(zip(edges.left, edges.right, strict=True)) if (min(i, j), max(i, j)) not in true]
+    lying = [
+        k for k, (i, j) in enumerate(zip(edges.left, edges.right, strict=True)) if (min(i, j), max(i, j)) not in true
+    ]
     assert np.array(lying).size == 0

@@ -6,12 +6,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from memaudit.describe import template_text
 from memaudit.detect.exact import TextIndex
 from memaudit.detect.frames import unpack
 from memaudit.detect.slots import describe_slots
 from memaudit.detect.templates import Templates, mine_templates
-from memaudit.describe import template_text
-from memaudit.text.lexer import spell
+from memaudit.text.spelling import spell
 from tests.detect.conftest import tokens_of
 
 COLOURS = "crimson teal ochre ivory cobalt umber saffron jade mauve russet".split()
