@@ -1,6 +1,8 @@
-"""The scan on one page: DATA -> unique texts -> exact, near and template clusters -> ranked findings in an audit folder.
+"""The scan on one page: DATA -> unique texts -> exact, near and template clusters -> ranked findings in an audit
+folder.
 
-Every stage is a function that takes what earlier stages left and leaves arrays or frames; this module composes them and computes nothing.
+Every stage is a function that takes what earlier stages left and leaves arrays or frames; this module composes them
+and computes nothing.
 """
 
 from __future__ import annotations
@@ -55,8 +57,9 @@ def scan(
 ) -> ScanResult:
     """Audit the captions of `data` into the folder `out`.
 
-    data: files, globs, folders. fresh: replace an audit of other input or configuration; without it the same input and configuration
-    continue an interrupted scan or return the finished one. Raises BadInput when nothing can be read, UsageError when `out` is refused.
+    data: files, globs, folders. fresh: replace an audit of other input or configuration; without it the same input and
+    configuration continue an interrupted scan or return the finished one. Raises BadInput when nothing can be read,
+    UsageError when `out` is refused.
     """
     progress, started = progress or Silent(), time.monotonic()
     choice = ColumnChoice(
@@ -96,8 +99,11 @@ def _read(
     skipped = sum((f.skipped for f in tally.files), Counter[str]())
     audit.manifest["bad_files"] = [(f.path, f.error) for f in tally.files if f.error]
     audit.manifest["totals"] = {
-        "rows": sum(f.rows for f in tally.files), "skipped": dict(skipped), "captions": tally.captions, "texts": len(n_rows),
-    }  # fmt: skip
+        "rows": sum(f.rows for f in tally.files),
+        "skipped": dict(skipped),
+        "captions": tally.captions,
+        "texts": len(n_rows),
+    }
     audit.finish(
         "read", ("files.parquet", "texts.parquet", "members.parquet"), time.monotonic() - started, tally.captions
     )
@@ -115,10 +121,17 @@ def _texts_frame(
 ) -> pl.DataFrame:
     frame = pl.DataFrame(
         {
-            "text_id": np.arange(len(n_rows), dtype=np.uint32), "key_lo": texts.key_lo, "key_hi": texts.key_hi, "file": texts.file,
-            "row": texts.row, "n_rows": n_rows, "weight": weight, "n_words": texts.n_words, "column": texts.column,
+            "text_id": np.arange(len(n_rows), dtype=np.uint32),
+            "key_lo": texts.key_lo,
+            "key_hi": texts.key_hi,
+            "file": texts.file,
+            "row": texts.row,
+            "n_rows": n_rows,
+            "weight": weight,
+            "n_words": texts.n_words,
+            "column": texts.column,
         }
-    )  # fmt: skip
+    )
     if not has_images:
         return conform("texts", frame.with_columns(n_images=pl.lit(None, pl.UInt32)))
     images = audit.scan("members").group_by("text_id").agg(n_images=pl.col("image").drop_nulls().n_unique())
@@ -184,7 +197,8 @@ def _rank(
 
 
 def _totals(clusters: Clusters, n_rows: np.ndarray) -> dict[str, Any]:
-    """How much repeats, by kind: clusters, texts and rows. Templates in the info band are left out: half of a language's phrases."""
+    """How much repeats, by kind: clusters, texts and rows. Templates in the info band are left out: half of a
+    language's phrases."""
     out: dict[str, Any] = {}
     kind, above_info = clusters.measures.kind, clusters.ranked.severity > 0
     touched = np.zeros(len(n_rows), np.bool_)

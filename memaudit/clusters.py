@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import numba as nb
 import numpy as np
 import polars as pl
 
 from memaudit.detect.evidence import Evidence, RowsByText, evidence
 from memaudit.detect.families import families
-from memaudit.detect.templates import Templates
+from memaudit.detect.templates import Templates, tightest
 from memaudit.ragged import Pieces, joined, offsets_of, owners, pick
 from memaudit.rank import EXACT, NEAR, TEMPLATE, Measures, Ranked, rank
 from memaudit.rules import risk_model
@@ -38,15 +37,18 @@ class Clusters(NamedTuple):
 
     def texts_of(self, which: np.ndarray) -> np.ndarray:
         """Member texts of the clusters where `which` (bool, by cluster) holds, repeats included."""
-        return self.members.values[which[owners(self.members.at)]]
+        texts: np.ndarray = self.members.values[which[owners(self.members.at)]]
+        return texts
 
     def findings(self) -> np.ndarray:
-        """Clusters that become findings, by descending risk: all above the info band, and of those in it the riskiest."""
+        """Clusters that become findings, by descending risk: all above the info band, and of those in it the
+        riskiest."""
         found = np.flatnonzero(self.ranked.severity >= 0)
         found = found[np.argsort(-self.ranked.risk[found], kind="stable")]
         severe = self.ranked.severity[found] > 0
         place = np.cumsum(~severe) + severe.sum()
-        return found[severe | (place <= risk_model()["info"]["most"])]
+        listed: np.ndarray = found[severe | (place <= risk_model()["info"]["most"])]
+        return listed
 
 
 def assemble(
@@ -65,7 +67,7 @@ def assemble(
     members = joined(exact, near, template)
     similarity = np.concatenate([np.ones(len(repeated), np.float32), stars.similarity, templates.share])
     kind = np.repeat(np.array([EXACT, NEAR, TEMPLATE], np.int8), [len(exact), len(near), len(template)])
-    representative = np.concatenate([repeated, stars.text[stars.member_at[:-1]], _tightest(templates, texts)])
+    representative = np.concatenate([repeated, stars.text[stars.member_at[:-1]], tightest(templates, texts.key_lo)])
     rows_evidence = evidence(members.at, members.values, rows, threads)
     measures = Measures(
         kind,
@@ -85,24 +87,8 @@ def assemble(
 
 def _means(values: np.ndarray, at: np.ndarray) -> np.ndarray:
     sums = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
-    return (sums[at[1:]] - sums[at[:-1]]) / np.maximum(np.diff(at), 1)
-
-
-def _tightest(templates: Templates, texts: Texts) -> np.ndarray:
-    """The member of each template whose frame holds most of it, the smallest key on a tie: it stands for the family."""
-    out = np.empty(len(templates), np.uint32)
-    _find_tightest(templates.member_at, templates.text, templates.share, texts.key_lo, out)
-    return out
-
-
-@nb.njit(cache=True, nogil=True)
-def _find_tightest(member_at, text, share, key, out):
-    for k in range(len(out)):
-        best = member_at[k]
-        for e in range(best + 1, member_at[k + 1]):
-            if share[e] > share[best] or (share[e] == share[best] and key[text[e]] < key[text[best]]):
-                best = e
-        out[k] = text[best]
+    means: np.ndarray = (sums[at[1:]] - sums[at[:-1]]) / np.maximum(np.diff(at), 1)
+    return means
 
 
 def select(clusters: Clusters, templates: Templates) -> tuple[Clusters, Templates]:
@@ -110,7 +96,13 @@ def select(clusters: Clusters, templates: Templates) -> tuple[Clusters, Template
     keep = np.union1d(np.flatnonzero(clusters.measures.kind != TEMPLATE), clusters.findings())
     kept_templates = clusters.source[keep][clusters.measures.kind[keep] == TEMPLATE]
     own = pick(np.arange(len(templates.text)), templates.member_at, kept_templates)
-    templates = Templates(own.at, *(c[own.values] for c in templates[1:4]), templates.bits[kept_templates])
+    templates = Templates(
+        own.at,
+        templates.text[own.values],
+        templates.span[own.values],
+        templates.share[own.values],
+        templates.bits[kept_templates],
+    )
     member_keep = np.isin(owners(clusters.members.at), keep)
     new_id = np.full(len(clusters), -1, np.int64)
     new_id[keep] = np.arange(len(keep))

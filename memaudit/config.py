@@ -1,4 +1,5 @@
-"""What a scan is asked to do: one frozen value, filled from flags, the environment and TOML (in that order of weight)."""
+"""What a scan is asked to do: one frozen value, filled from flags, the environment and TOML (in that order of
+weight)."""
 
 from __future__ import annotations
 

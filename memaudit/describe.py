@@ -1,4 +1,5 @@
-"""Findings in words: representatives, templates with their slots, fingerprints, triggers. Reads back only what is shown."""
+"""Findings in words: representatives, templates with their slots, fingerprints, triggers. Reads back only what is
+shown."""
 
 from __future__ import annotations
 
@@ -110,7 +111,8 @@ def triggers(
 ) -> list[list[tuple[list[str], float, float, int]]]:
     """By finding up to `N_TRIGGERS` of (words, purity, coverage, texts that hold them), best first.
 
-    spelled, spans: representative and its fixed runs, by finding. Purity and coverage are counted over the whole dataset.
+    spelled, spans: representative and its fixed runs, by finding. Purity and coverage are counted over the whole
+    dataset.
     """
     found = [_phrases_of(s, sp) for s, sp in zip(spelled, spans, strict=True)]
     flat = [(k, phrase) for k, phrases in enumerate(found) for phrase in phrases]

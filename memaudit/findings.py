@@ -55,7 +55,8 @@ def _is_template(clusters: Clusters, c: int) -> bool:
 
 
 def _needed(clusters: Clusters, templates: Templates, slots: Slots, found: np.ndarray, detailed: list[int]) -> set[int]:
-    """Texts to read back: representatives, members of near clusters (for their fingerprints), examples of slot values."""
+    """Texts to read back: representatives, members of near clusters (for their fingerprints), examples of slot
+    values."""
     needed = set(clusters.representative[found].tolist())
     for c in found[clusters.measures.kind[found] == NEAR]:
         needed.update(clusters.members.piece(c).tolist())

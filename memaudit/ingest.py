@@ -1,7 +1,7 @@
 """Reading: batches of captions become unique texts, members and the two streams that detection works on.
 
-Three things happen at once: the next batch is read, the last one is lexed by all threads, and members are written. Texts themselves are
-not kept: a text is a pointer to where it first occurs.
+Three things happen at once: the next batch is read, the last one is lexed by all threads, and members are written.
+Texts themselves are not kept: a text is a pointer to where it first occurs.
 """
 
 from __future__ import annotations
@@ -37,9 +37,17 @@ if TYPE_CHECKING:
 
 AHEAD = 2  # batches read before they are needed
 STREAMS = {
-    "words": "u4", "word_counts": "u2", "tokens": "u4", "token_counts": "u2", "key_lo": "u8", "key_hi": "u8", "file": "u4", "row": "u8",
-    "column": "u1", "n_words": "u4",
-}  # fmt: skip
+    "words": "u4",
+    "word_counts": "u2",
+    "tokens": "u4",
+    "token_counts": "u2",
+    "key_lo": "u8",
+    "key_hi": "u8",
+    "file": "u4",
+    "row": "u8",
+    "column": "u1",
+    "n_words": "u4",
+}
 """Columns of unique texts under work/: streams, and what TEXTS says of each text."""
 
 
@@ -56,9 +64,13 @@ class FileTally:
     def as_row(self, file: int) -> dict[str, object]:
         reasons = [f"{n:,} {why}" for why, n in sorted(self.skipped.items())] + ([self.error] if self.error else [])
         return {
-            "file": file, "path": _utf8(self.path), "size": self.size, "rows": self.rows,
-            "skipped": sum(self.skipped.values()), "reason": ", ".join(reasons) or None,
-        }  # fmt: skip
+            "file": file,
+            "path": _utf8(self.path),
+            "size": self.size,
+            "rows": self.rows,
+            "skipped": sum(self.skipped.values()),
+            "reason": ", ".join(reasons) or None,
+        }
 
 
 def _utf8(path: str) -> str:
@@ -87,7 +99,8 @@ class Tally:
 
 
 class Texts(NamedTuple):
-    """Unique texts of a finished read, mapped from work/: text i owns words[word_at[i]:word_at[i + 1]], likewise tokens."""
+    """Unique texts of a finished read, mapped from work/: text i owns words[word_at[i]:word_at[i + 1]], likewise
+    tokens."""
 
     words: np.ndarray
     word_at: np.ndarray
@@ -296,7 +309,8 @@ def _first_of_new(ids: np.ndarray, before: int) -> np.ndarray:
 
 
 def _references(batch: Batch) -> tuple[pl.Series | None, pl.Series | None]:
-    """Per record the image key (hash of its hash, else of its reference) and the site; None where the source has none."""
+    """Per record the image key (hash of its hash, else of its reference) and the site; None where the source has
+    none."""
     image = site = None
     source = batch.hashes if batch.hashes is not None else batch.images
     if source is not None:

@@ -1,6 +1,7 @@
 """Progress as a protocol: the library is silent unless a caller passes something that speaks.
 
-The command line passes `RichProgress` on a terminal and `PlainProgress` elsewhere, both on stderr, so that results on stdout stay clean.
+The command line passes `RichProgress` on a terminal and `PlainProgress` elsewhere, both on stderr, so that results on
+stdout stay clean.
 """
 
 from __future__ import annotations

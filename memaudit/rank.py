@@ -1,4 +1,5 @@
-"""Clusters -> risk, severity, rule and confidence. The model is a product of few factors, with its numbers in rules/risk.toml.
+"""Clusters -> risk, severity, rule and confidence. The model is a product of few factors, with its numbers in
+rules/risk.toml.
 
 In log-odds the factors add up, so a finding can say what each feature added:
 
@@ -32,8 +33,8 @@ class Measures(NamedTuple):
 
 
 class Ranked(NamedTuple):
-    """By cluster: risk float32 in [0, 1]; severity int8 (index in SEVERITIES, -1 below info); rule codes; confidence int8 (0..2);
-    features: log-odds by name of `FEATURES`."""
+    """By cluster: risk float32 in [0, 1]; severity int8 (index in SEVERITIES, -1 below info); rule codes; confidence
+    int8 (0..2); features: log-odds by name of `FEATURES`."""
 
     risk: np.ndarray
     severity: np.ndarray
@@ -62,7 +63,8 @@ def rank(m: Measures) -> Ranked:
 
 
 def _support(m: Measures) -> np.ndarray:
-    """Repeats of an exact or near cluster's rows; distinct captions of a template, whose rows may be one caption repeated."""
+    """Repeats of an exact or near cluster's rows; distinct captions of a template, whose rows may be one caption
+    repeated."""
     return np.where(m.kind == TEMPLATE, m.n_texts, m.n_rows - 1).astype(np.float64)
 
 

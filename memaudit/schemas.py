@@ -1,12 +1,12 @@
 """Every frame of an audit, declared once. Columns may be added, never renamed or retyped.
 
-A frame is a polars `DataFrame` with exactly these columns in this order; `conform` makes and checks one. Columns that may
-hold nulls are listed in `NULLABLE`.
+A frame is a polars `DataFrame` with exactly these columns in this order; `conform` makes and checks one. Columns that
+may hold nulls are listed in `NULLABLE`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -28,7 +28,13 @@ SLOT = pl.Struct({"type": pl.String, "distinct": pl.UInt32, "values": pl.List(pl
 FEATURES = ("rows", "texts", "images", "fixed_bits", "fixed_share", "slot_entropy", "domain_focus", "trigger_purity")
 """What can add to a risk, in the order reports show it (the weights are in rules/risk.toml)."""
 
-FILES = pl.Schema(
+
+def _schema(columns: dict[str, Any]) -> pl.Schema:
+    """A mixture of data types and their classes, which polars' own signature does not admit."""
+    return pl.Schema(columns)
+
+
+FILES = _schema(
     {
         "file": pl.UInt32,
         "path": pl.String,
@@ -39,7 +45,7 @@ FILES = pl.Schema(
     }
 )
 
-TEXTS = pl.Schema(
+TEXTS = _schema(
     {
         "text_id": pl.UInt32,  # 0..n-1 in the order of first occurrence
         "key_lo": pl.UInt64,  # the two halves of the 128-bit hash of the normalised words
@@ -54,7 +60,7 @@ TEXTS = pl.Schema(
     }
 )
 
-MEMBERS = pl.Schema(
+MEMBERS = _schema(
     {
         "file": pl.UInt32,
         "row": pl.UInt64,  # 0-based physical record; nulls counted, a CSV header not
@@ -66,7 +72,7 @@ MEMBERS = pl.Schema(
     }
 )
 
-CLUSTERS = pl.Schema(
+CLUSTERS = _schema(
     {
         "cluster_id": pl.UInt32,
         "kind": KIND,
@@ -75,7 +81,7 @@ CLUSTERS = pl.Schema(
     }
 )
 
-TEMPLATES = pl.Schema(
+TEMPLATES = _schema(
     {
         "cluster_id": pl.UInt32,
         "parent": pl.UInt32,
@@ -90,7 +96,7 @@ TEMPLATES = pl.Schema(
     }
 )
 
-TRIGGERS = pl.Schema(
+TRIGGERS = _schema(
     {
         "cluster_id": pl.UInt32,
         "words": pl.List(pl.String),
@@ -100,7 +106,7 @@ TRIGGERS = pl.Schema(
     }
 )
 
-FINDINGS = pl.Schema(
+FINDINGS = _schema(
     {
         "cluster_id": pl.UInt32,
         "fingerprint": pl.String,  # 16 hex digits

@@ -1,4 +1,5 @@
-"""Scratch arrays of a scan: append-only columns on disk, and space that is memory while it fits and a file when it does not."""
+"""Scratch arrays of a scan: append-only columns on disk, and space that is memory while it fits and a file when it
+does not."""
 
 from __future__ import annotations
 

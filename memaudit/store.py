@@ -1,7 +1,7 @@
 """The audit folder: atomic frames, a manifest that says what is finished, and refusal to mix audits.
 
-Only this module writes into an audit folder. A frame is written under a temporary name, read back (rows, checksum), renamed, and only then
-entered in the manifest; so a stage that the manifest lists is whole.
+Only this module writes into an audit folder. A frame is written under a temporary name, read back (rows, checksum),
+renamed, and only then entered in the manifest; so a stage that the manifest lists is whole.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ def write_atomically(path: Path, data: bytes) -> None:
 class Audit:
     """An audit folder. `open_audit` reads one, `begin` starts or continues one.
 
-    manifest: the content of manifest.json; keys "memaudit" (format version), "tool", "config", "inputs", "stages", "status".
+    manifest: the content of manifest.json; keys "memaudit" (format version), "tool", "config", "inputs", "stages",
+    "status".
     """
 
     folder: Path
@@ -135,7 +136,7 @@ class Audit:
         """Write arrays that only later stages need to work/, atomically; returns their file's name for `finish`."""
         path = self.work / f"{name}.npz"
         with no_space_is_clear(self.folder), (temporary := path.with_suffix(".tmp")).open("wb") as file:
-            np.savez(file, **arrays)
+            np.savez(file, allow_pickle=False, **arrays)
         temporary.replace(path)
         return f"{WORK}/{path.name}"
 
@@ -199,8 +200,8 @@ def open_audit(folder: str | Path) -> Audit:
 def begin(folder: str | Path, config: dict[str, Any], inputs: list[dict[str, Any]], fresh: bool = False) -> Audit:
     """Start an audit in `folder`, or continue the one that is there.
 
-    config, inputs: what decides the result; an audit of anything else is refused (UsageError) unless `fresh`, which replaces it.
-    Anything but an audit in the folder is refused always: memaudit deletes nothing that it did not write.
+    config, inputs: what decides the result; an audit of anything else is refused (UsageError) unless `fresh`, which
+    replaces it. Anything but an audit in the folder is refused always: memaudit deletes nothing that it did not write.
     """
     folder = Path(folder)
     identity = {"config": config, "inputs": inputs}
@@ -233,7 +234,8 @@ def _is_audit(folder: Path) -> bool:
 
 
 def _clear(folder: Path, fresh: bool) -> None:
-    """Make room for a new audit: an empty or new folder, or with `fresh` one that holds an audit and nothing foreign."""
+    """Make room for a new audit: an empty or new folder, or with `fresh` one that holds an audit and nothing
+    foreign."""
     if folder.is_file():
         raise UsageError(f"{folder} is a file", "an audit is a folder", "another name after -o")
     if not folder.is_dir() or not any(folder.iterdir()):

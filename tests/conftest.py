@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from memaudit.store import Audit
+
+settings.register_profile("memaudit", deadline=None)  # the first example compiles kernels
+settings.load_profile("memaudit")
 
 SAMPLE = Path(__file__).parent.parent / "sample_data" / "captions"
 

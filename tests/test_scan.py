@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -15,7 +16,9 @@ from memaudit.config import ScanConfig
 from memaudit.errors import BadInput, NoSpace, UsageError
 from memaudit.schemas import FRAMES
 from memaudit.scratch import Column
-from memaudit.store import Audit
+
+if TYPE_CHECKING:
+    from memaudit.store import Audit
 
 ROOT = Path(__file__).parents[1]
 COLOURS = "crimson teal ochre ivory cobalt umber saffron jade mauve russet".split()

@@ -1,1 +1,2 @@
-"""Repetition in caption streams: exact texts, near duplicates, caption templates, triggers. Works on hashes; reads no file."""
+"""Repetition in caption streams: exact texts, near duplicates, caption templates, triggers. Works on hashes; reads no
+file."""

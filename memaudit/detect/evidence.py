@@ -1,4 +1,5 @@
-"""What the rows of a cluster add to its texts: rows, distinct pictures, distinct sites and how much one site dominates."""
+"""What the rows of a cluster add to its texts: rows, distinct pictures, distinct sites and how much one site
+dominates."""
 
 from __future__ import annotations
 
@@ -21,8 +22,10 @@ class RowsByText(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """By cluster: n_rows uint64; n_images and n_sites uint32, 0 where no row has a reference; focus float32, the share of the
-    largest site among the rows that have one, less what one row alone would give; NaN where fewer than two rows have a site."""
+    """By cluster: n_rows uint64; n_images and n_sites uint32, 0 where no row has a reference; focus float32, the share
+    of the largest site among the rows that have one, less what one row alone would give; NaN where fewer than two rows
+    have a
+    site."""
 
     n_rows: np.ndarray
     n_images: np.ndarray

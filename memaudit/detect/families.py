@@ -34,7 +34,8 @@ def _adopt(order, member_at, text, owner, family, covered):
 def families(order: np.ndarray, member_at: np.ndarray, text: np.ndarray, n_texts: int) -> np.ndarray:
     """int64 by cluster: the cluster that heads its family.
 
-    order: clusters by descending risk, so that the riskiest of a family is its head. A text belongs to the first family that covers it.
+    order: clusters by descending risk, so that the riskiest of a family is its head. A text belongs to the first
+    family that covers it.
     """
     family = np.full(len(member_at) - 1, -1, np.int64)
     _adopt(order, member_at, text, np.full(n_texts, -1, np.int64), family, COVERED)

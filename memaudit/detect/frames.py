@@ -1,13 +1,12 @@
 """Frames: ordered combinations of up to three fixed runs of tokens that a caption may share with others.
 
-Word n-grams (n = 1..4) are counted over unique captions. At each support level the tokens covered by frequent, surprising n-grams form
-runs; runs, their prefixes and suffixes, pairs of these and triples of runs are the caption's frames. The best 32 by an upper bound
-of their evidence are kept. The plan and its figures: docs/templates.md.
+Word n-grams (n = 1..4) are counted over unique captions. At each support level the tokens covered by frequent,
+surprising n-grams form runs; runs, their prefixes and suffixes, pairs of these and triples of runs are the caption's
+frames. The best 32 by an upper bound of their evidence are kept. The plan and its figures: docs/templates.md.
 """
 
 from __future__ import annotations
 
-from math import log2
 from typing import NamedTuple
 
 import numba as nb
@@ -40,8 +39,9 @@ _SLOT = np.uint64(0xA0761D6478BD642F)
 class Counts(NamedTuple):
     """Occurrences of n-grams in fixed memory: hashed, saturating; a collision over-counts, never under-counts.
 
-    `bits` holds -log2 of the share of texts for each word slot, `frequent` one bit a slot of the tables (pairs, triples, quads in rows):
-    whether its count reaches the lowest level. The bit maps stay in the cache where the tables do not.
+    `bits` holds -log2 of the share of texts for each word slot, `frequent` one bit a slot of the tables (pairs,
+    triples, quads in rows): whether its count reaches the lowest level. The bit maps stay in the cache where the
+    tables do not.
     """
 
     words: np.ndarray  # uint32 (2^k,), by the token's low bits
@@ -59,13 +59,16 @@ def levels_for(n_texts: int) -> np.ndarray:
 
 
 def empty_counts(n_tokens: int) -> Counts:
-    """Zeroed tables for so many tokens: one to two slots a token for n-grams (up to 2^27), an eighth of that for words."""
+    """Zeroed tables for so many tokens: one to two slots a token for n-grams (up to 2^27), an eighth of that for
+    words."""
     size = min(max(16, (3 * n_tokens // 2).bit_length()), 27)
     words = min(max(16, size - 3), 24)
     return Counts(
-        np.zeros(1 << words, np.uint32), np.zeros(1 << words, np.float32), np.zeros((3, 1 << size), np.uint16),
+        np.zeros(1 << words, np.uint32),
+        np.zeros(1 << words, np.float32),
+        np.zeros((3, 1 << size), np.uint16),
         np.zeros((3, 1 << (size - 6)), np.uint64),
-    )  # fmt: skip
+    )
 
 
 @_jit
@@ -128,7 +131,8 @@ def count_words(tokens, token_at, words):
 
 @_jit
 def slots_of_block(tokens, token_at, size, part_bits):
-    """(slots uint32 (3, m), bounds int64 (3, parts + 1)): table slots of a block's n-grams, grouped by part of the table.
+    """(slots uint32 (3, m), bounds int64 (3, parts + 1)): table slots of a block's n-grams, grouped by part of the
+    table.
 
     Random increments of a table larger than the cache cost 50 to 100 ns each; grouped first they cost a tenth.
     """
@@ -145,7 +149,8 @@ def slots_of_block(tokens, token_at, size, part_bits):
 
 @_jit
 def count_slots(slots, bounds, first_part, last_part, grams):
-    """Count the slots of parts first_part..last_part-1. Each thread owns some parts, so counts do not depend on threads."""
+    """Count the slots of parts first_part..last_part-1. Each thread owns some parts, so counts do not depend on
+    threads."""
     for row in range(3):
         for k in range(bounds[row, first_part], bounds[row, last_part]):
             if grams[row, slots[row, k]] < 65535:
@@ -177,14 +182,15 @@ def _capped(token, bits):
     """Information of a token from its raw bits: capped for shapes and separators, hardly any for the ends."""
     if token >= _FIRST_WORD:
         return bits
-    if token == _START or token == _END:
+    if token in (_START, _END):
         return END_BITS
     return min(bits, SHAPE_BITS if token < _SEPARATOR_TOKEN else SEPARATOR_BITS)
 
 
 @_jit
 def token_bits(token, bits):
-    """Information of a token: -log2 of the share of texts that hold it, capped as a frame counts it. bits: `Counts.bits`."""
+    """Information of a token: -log2 of the share of texts that hold it, capped as a frame counts it. bits:
+    `Counts.bits`."""
     return _capped(token, np.float64(bits[token & np.uint32(len(bits) - 1)]))
 
 
@@ -217,17 +223,31 @@ def workspace() -> Workspace:
         powers[i + 1] = np.uint64(int(powers[i]) * int(_ROLL) % 2**64)
     i8, f8, u8, n = np.int64, np.float64, np.uint64, MAX_TOKENS + 1
     return Workspace(
-        np.zeros((3, MAX_TOKENS), i8), np.zeros(MAX_TOKENS, np.bool_), np.zeros(n, f8), np.zeros(n, u8), np.zeros((n, 2), i8),
-        np.zeros(MAX_TOKENS, np.float32), np.zeros(MAX_TOKENS, u8), np.zeros(MAX_TOKENS, np.uint8),
-        np.zeros((MAX_RUNS, 2), i8), np.zeros((MAX_RUNS, 2), i8), np.zeros((MAX_PIECES, 5), i8), np.zeros(MAX_PIECES, f8),
-        np.zeros(MAX_PIECES, u8), np.zeros(MAX_RUNS + 1, i8), np.zeros(MAX_FRAMES, f8), np.zeros(MAX_FRAMES, u8),
-        np.zeros(MAX_FRAMES, u8), powers,
-    )  # fmt: skip
+        np.zeros((3, MAX_TOKENS), i8),
+        np.zeros(MAX_TOKENS, np.bool_),
+        np.zeros(n, f8),
+        np.zeros(n, u8),
+        np.zeros((n, 2), i8),
+        np.zeros(MAX_TOKENS, np.float32),
+        np.zeros(MAX_TOKENS, u8),
+        np.zeros(MAX_TOKENS, np.uint8),
+        np.zeros((MAX_RUNS, 2), i8),
+        np.zeros((MAX_RUNS, 2), i8),
+        np.zeros((MAX_PIECES, 5), i8),
+        np.zeros(MAX_PIECES, f8),
+        np.zeros(MAX_PIECES, u8),
+        np.zeros(MAX_RUNS + 1, i8),
+        np.zeros(MAX_FRAMES, f8),
+        np.zeros(MAX_FRAMES, u8),
+        np.zeros(MAX_FRAMES, u8),
+        powers,
+    )
 
 
 @_jit
 def _look_up(tokens, counts, log_texts, ws):
-    """Fill the prefix sums and n-gram counts of one caption; returns whether any pair repeats. log_texts: log2 of their number.
+    """Fill the prefix sums and n-gram counts of one caption; returns whether any pair repeats. log_texts: log2 of
+    their number.
 
     Several short loops without a branch between the loads, so that cache misses overlap.
     """
@@ -275,7 +295,8 @@ def _log2(n):
 
 @_jit
 def _cut_runs(n, level, grams, surprising, real, runs):
-    """Maximal runs covered by n-grams of at least `level`, split where the joining bigram is rarer; returns how many."""
+    """Maximal runs covered by n-grams of at least `level`, split where the joining bigram is rarer; returns how
+    many."""
     n_runs, covered_to, open_run = 0, 0, False
     for i in range(n):
         if grams[0, i] >= level and surprising[i]:
@@ -334,7 +355,8 @@ def _cut_pieces(n_runs, tokens, words, ws):
 
 @_jit
 def _keep(score, h, span, n_kept, worst, scores, hashes, spans):
-    """Keep a frame if it is among the best and not known yet; returns (frames kept, the worst one's place once it is full)."""
+    """Keep a frame if it is among the best and not known yet; returns (frames kept, the worst one's place once it is
+    full)."""
     for k in range(n_kept):
         if hashes[k] == h:
             return n_kept, worst
@@ -355,7 +377,8 @@ def _keep(score, h, span, n_kept, worst, scores, hashes, spans):
 
 @_jit
 def _combine(n_runs, n_kept, worst, tried, ws):
-    """Keep the best of one level's frames: pieces, pairs of pieces, triples of whole runs. Returns (kept, worst, tried)."""
+    """Keep the best of one level's frames: pieces, pairs of pieces, triples of whole runs. Returns (kept, worst,
+    tried)."""
     piece_at, pieces, piece_bits, piece_hash = ws.piece_at, ws.pieces, ws.piece_bits, ws.piece_hash
     scores, hashes, spans = ws.scores, ws.hashes, ws.spans
     for x in range(n_runs):
@@ -436,8 +459,3 @@ def unpack(spans: int) -> list[tuple[int, int]]:
     """The spans [a, b) of a packed frame in order: three pairs of bytes, lowest first, empty ones for fewer runs."""
     numbers = spans.to_bytes(8, "little")
     return [(numbers[i], numbers[i + 1]) for i in (0, 2, 4) if numbers[i + 1]]
-
-
-def evidence(bits: float, share: float, support: int) -> float:
-    """min(bits, cap) * share * sqrt(log2(support)): how much of a template this is, before the ranking looks at anything else."""
-    return min(bits, BITS_CAP) * share * log2(max(support, 1)) ** 0.5

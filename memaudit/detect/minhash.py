@@ -1,7 +1,9 @@
-"""MinHash signatures of word unigrams and bigrams, bit-identical to datasketch's `affine32` scheme for the same hashed shingles.
+"""MinHash signatures of word unigrams and bigrams, bit-identical to datasketch's `affine32` scheme for the same hashed
+shingles.
 
-signature[p] = min over shingles s of a[p] * fmix32(s) + b[p] mod 2^32, with odd a[p]. Permutations are drawn as datasketch 2.0 draws
-them, so that signatures can be compared with `datasketch.MinHash(num_perm, seed, scheme="affine32")`; a test holds both to it.
+signature[p] = min over shingles s of a[p] * fmix32(s) + b[p] mod 2^32, with odd a[p]. Permutations are drawn as
+datasketch 2.0 draws them, so that signatures can be compared with `datasketch.MinHash(num_perm, seed,
+scheme="affine32")`; a test holds both to it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Near duplicates: MinHash bands propose, true Jaccard decides, components are cut where they drift.
 
-Shingles are the set of word unigrams and bigrams. 24 bands of 5 rows propose candidate pairs (pair recall .998 at Jaccard >= .7 in
-the design's measurement); a bucket of m texts proposes about 2m edges, never all pairs; every edge is checked before it counts.
-Results do not depend on threads or on the order of texts: whatever breaks a tie is the content.
+Shingles are the set of word unigrams and bigrams. 24 bands of 5 rows propose candidate pairs (pair recall .998 at
+Jaccard >= .7 in the design's measurement); a bucket of m texts proposes about 2m edges, never all pairs; every edge is
+checked before it counts. Results do not depend on threads or on the order of texts: whatever breaks a tie is the
+content.
 """
 
 from __future__ import annotations
@@ -145,8 +146,8 @@ def _edges_of_band(
 ):
     """Check the candidates of one sorted partition (entry = key << 32 | text). Returns how many edges were written.
 
-    A bucket proposes a star around its smallest key and a chain in the order of the other key; a star alone loses the pairs whose
-    hub fails the check.
+    A bucket proposes a star around its smallest key and a chain in the order of the other key; a star alone loses the
+    pairs whose hub fails the check.
     """
     buffers = np.empty((2, 1024), np.uint32)
     n_edges, first = 0, 0
@@ -229,9 +230,9 @@ def near_edges(
 ) -> tuple[Edges, np.ndarray]:
     """Checked edges between near duplicates, and the component label (uint32) of every text.
 
-    threshold: Jaccard in (0, 1]. allocate(name, shape, dtype) makes scratch space: in memory, or a file where that is too small.
-    advance: called with texts signed, then with texts per band, (1 + BANDS) * n in all.
-    Cost: about 1.5 us a text; 8 * BANDS + 16 bytes a text of scratch and 16 bytes a text of memory.
+    threshold: Jaccard in (0, 1]. allocate(name, shape, dtype) makes scratch space: in memory, or a file where that is
+    too small. advance: called with texts signed, then with texts per band, (1 + BANDS) * n in all. Cost: about 1.5 us
+    a text; 8 * BANDS + 16 bytes a text of scratch and 16 bytes a text of memory.
     """
     n = len(streams.word_at) - 1
     keys, sketch = allocate("bands", (BANDS, n), "u8"), allocate("sketches", (n, SKETCH_WORDS), "u8")

@@ -19,9 +19,10 @@ _ROLL = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Slots(NamedTuple):
-    """exists: bool (n, 4), whether slot 0 (before the first run) .. 3 (after the last) is one: not where the frame is bound to the end
-    of the caption, nor where all members hold the same; entropy: float32 (n,), bits of the
-    joint content over member texts; distinct: uint32 (n, 4), contents of each slot; length: float32 (n,), mean tokens in the slots; content: uint64 (entries, 4), hash by entry."""
+    """exists: bool (n, 4), whether slot 0 (before the first run) .. 3 (after the last) is one: not where the frame is
+    bound to the end of the caption, nor where all members hold the same; entropy: float32 (n,), bits of the joint
+    content over member texts; distinct: uint32 (n, 4), contents of each slot; length: float32 (n,), mean tokens
+    in the slots; content: uint64 (entries, 4), hash by entry."""
 
     exists: np.ndarray
     entropy: np.ndarray
@@ -33,7 +34,8 @@ class Slots(NamedTuple):
 @_jit
 def _bounds(span, n_tokens, out):
     """Slots of a frame in a text of n_tokens: out[k] = [from, to) of slot k; returns how many runs there are."""
-    runs, before = 0, 0
+    runs = 0
+    before = np.int64(0)
     for s in range(3):
         a = np.int64((span >> np.uint64(16 * s)) & np.uint64(255))
         b = np.int64((span >> np.uint64(16 * s + 8)) & np.uint64(255))

@@ -1,7 +1,7 @@
 """Near clusters: components of checked edges, cut into stars where members drift from their representative.
 
-In a chain A ~ B ~ C of one-word edits A and C may share little. Every member of a cluster is therefore compared with the cluster's
-representative; those below `drift` leave and form clusters of their own.
+In a chain A ~ B ~ C of one-word edits A and C may share little. Every member of a cluster is therefore compared with
+the cluster's representative; those below `drift` leave and form clusters of their own.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def _neighbours(n: int, edges: Edges) -> tuple[np.ndarray, np.ndarray]:
 
 @_jit
 def _grow(order, start, neighbour, words, word_at, least, star, text, similarity, member_at):
-    """Breadth first from each text of `order` that no star holds yet; a text joins when it is similar to the star's centre.
+    """Breadth first from each text of `order` that no star holds yet; a text joins when it is similar to the star's
+    centre.
 
     Texts that do not join are not expanded, and wait for a star of their own. O(edges) comparisons.
     """
@@ -83,7 +84,8 @@ def _grow(order, start, neighbour, words, word_at, least, star, text, similarity
 def cut_stars(streams: Streams, edges: Edges, threshold: float) -> Stars:
     """Near clusters of at least two texts.
 
-    Centres are taken by number of edges, then by key, so that neither the order of texts nor how often each occurs matters.
+    Centres are taken by number of edges, then by key, so that neither the order of texts nor how often each occurs
+    matters.
     """
     touched, compact = np.unique(np.concatenate([edges.left, edges.right]), return_inverse=True)
     m = len(touched)

@@ -1,7 +1,9 @@
-"""Caption templates: frames that at least three distinct captions share, each the best explanation of one of its captions at least.
+"""Caption templates: frames that at least three distinct captions share, each the best explanation of one of its
+captions at least.
 
-First n-grams are counted, then every caption proposes its frames (`frames`), frames whose hash occurs too rarely are dropped, and the rest
-are grouped exactly. A caption may be in several templates: a family's variants overlap, and `families` says which belong together.
+First n-grams are counted, then every caption proposes its frames (`frames`), frames whose hash occurs too rarely are
+dropped, and the rest are grouped exactly. A caption may be in several templates: a family's variants overlap, and
+`families` says which belong together.
 """
 
 from __future__ import annotations
@@ -38,8 +40,8 @@ class Tokens(NamedTuple):
 class Templates(NamedTuple):
     """Templates and their members, grouped: template k owns entries member_at[k]:member_at[k + 1], texts ascending.
 
-    text: uint32 and span: uint64 (`frames.unpack`: where the fixed runs lie in that text), by entry; share: float32, the part of the
-    text's information that is fixed, by entry; bits: float32, fixed information, by template.
+    text: uint32 and span: uint64 (`frames.unpack`: where the fixed runs lie in that text), by entry; share: float32,
+    the part of the text's information that is fixed, by entry; bits: float32, fixed information, by template.
     """
 
     member_at: np.ndarray
@@ -114,7 +116,8 @@ def _measure(groups, text, span, tokens, token_at, total_bits, word_bits, bits, 
 
 @_jit
 def _pick(groups, text, share, bits, hashes, support_power, best, best_group):
-    """For every text the group with the largest min(bits, cap) * share * log2(support) ^ support_power; the smaller hash on a tie."""
+    """For every text the group with the largest min(bits, cap) * share * log2(support) ^ support_power; the smaller
+    hash on a tie."""
     for g in range(len(groups)):
         first, last = groups[g]
         weight = min(bits[g], fr.BITS_CAP) * np.log2(np.float64(last - first)) ** support_power
@@ -191,8 +194,8 @@ def _gather(blocks: list[_Block], seen: np.ndarray, least: int, pool: ThreadPool
 def stable_order(keys: np.ndarray) -> np.ndarray:
     """Positions that sort uint64 keys, equal keys in order of position; fewer than 2^32 keys.
 
-    High halves are packed with positions into one integer, which numpy sorts ten times faster than it argsorts; keys that differ in
-    their low half only are then put right.
+    High halves are packed with positions into one integer, which numpy sorts ten times faster than it argsorts; keys
+    that differ in their low half only are then put right.
     """
     packed = (keys & np.uint64(0xFFFFFFFF00000000)) | np.arange(len(keys), dtype=np.uint64)
     packed.sort()
@@ -221,8 +224,8 @@ def mine_templates(
 ) -> tuple[Templates, np.ndarray]:
     """Templates with at least `min_support` distinct texts, and the information of every text (float32, bits).
 
-    advance: called with texts done, 2 n in all. Cost: 2 to 4 us a text and core; some 200 bytes a text of memory, and the count tables.
-    Results do not depend on threads or on the order of texts.
+    advance: called with texts done, 2 n in all. Cost: 2 to 4 us a text and core; some 200 bytes a text of memory, and
+    the count tables. Results do not depend on threads or on the order of texts.
     """
     n = len(streams.token_at) - 1
     with ThreadPoolExecutor(threads) as pool:
@@ -269,3 +272,21 @@ def _choose(
     member_at = offsets_of(kept[:, 1] - kept[:, 0])
     entry = np.arange(member_at[-1]) + np.repeat(kept[:, 0] - member_at[:-1], np.diff(member_at))
     return Templates(member_at, texts[entry], spans[entry], share[entry], kept_bits)
+
+
+def tightest(templates: Templates, key: np.ndarray) -> np.ndarray:
+    """uint32 by template: the member whose frame holds most of it, the smallest key on a tie; it stands for the
+    template."""
+    out = np.empty(len(templates), np.uint32)
+    _find_tightest(templates.member_at, templates.text, templates.share, key, out)
+    return out
+
+
+@_jit
+def _find_tightest(member_at, text, share, key, out):
+    for k in range(len(out)):
+        best = member_at[k]
+        for e in range(best + 1, member_at[k + 1]):
+            if share[e] > share[best] or (share[e] == share[best] and key[text[e]] < key[text[best]]):
+                best = e
+        out[k] = text[best]

@@ -1,8 +1,9 @@
 """What every Unicode code point means to the lexer, as flat tables built from `unicodedata`.
 
-Folding is NFKD, case fold, NFKD, per code point, so that NFC and NFD spellings agree without composing; canonical reordering of marks
-is left to the lexer. Han, Hiragana and Katakana are one character a word. Format characters (soft hyphen, zero-width joiners,
-direction marks) and variation selectors fold to nothing: they are invisible, and break words only on purpose.
+Folding is NFKD, case fold, NFKD, per code point, so that NFC and NFD spellings agree without composing; canonical
+reordering of marks is left to the lexer. Han, Hiragana and Katakana are one character a word. Format characters (soft
+hyphen, zero-width joiners, direction marks) and variation selectors fold to nothing: they are invisible, and break
+words only on purpose.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ JOINERS = "-_./×:,'"
 """What may stand between the parts of one compound number or code ("15x8", "00708_Q4311", "3.5", "10:30")."""
 
 UNITS = (
-    "mm cm dm m km in inch inches ft feet yd mi oz lb lbs g kg mg t ml cl dl l gal w kw mw v kv a ma mah hz khz mhz ghz "
+    "mm cm dm m km in inch inches ft feet yd mi oz lb lbs g kg mg t ml cl dl l gal w kw mw v kv a ma mah hz khz mhz "
+    "ghz "
     "kb mb gb tb mp px p k fps dpi gsm pcs ct"
 ).split()
 """Suffixes that make a number a size ("12ft")."""
@@ -48,7 +50,8 @@ TOKEN_NAMES = SPECIALS | {SEPARATOR_TOKEN + i: c for i, c in enumerate(SEPARATOR
 """Tokens of the template stream that are not words, as templates write them."""
 
 LEX_BYTES = 1 << 16
-"""Of a longer caption only so much is cut into words; the rest enters its key as bytes, so that exact repetition stays exact."""
+"""Of a longer caption only so much is cut into words; the rest enters its key as bytes, so that exact repetition stays
+exact."""
 
 MARK_RUN = 32
 """Marks beyond so many in a row are dropped (hostile text stacks thousands)."""
@@ -71,7 +74,8 @@ class Alphabet(NamedTuple):
     mark_order: uint8, canonical combining class of a folded code point;
     fold_start: int32, 0 where a code point folds to itself, else where its folding starts in `folds`;
     folds: int32, runs of [length, code point, ...];
-    entity_key: uint64 ascending, the hash of an entity's name (`name_hash`); entity_value: int32 (n, 2), its code points.
+    entity_key: uint64 ascending, the hash of an entity's name (`name_hash`); entity_value: int32 (n, 2), its code
+    points.
     """
 
     kind: np.ndarray
@@ -165,7 +169,7 @@ def build() -> Alphabet:
 
 def _assigned() -> range | list[int]:
     blocks = [
-        range(0, 0x3400),
+        range(0x3400),
         range(0x4DC0, 0x4E00),
         range(0xA000, 0xAC00),
         range(0xAC00, 0x20000),

@@ -17,7 +17,8 @@ _jit = nb.njit(cache=True, nogil=True)
 
 
 def buffers(values: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(data uint8, offsets int64 (n + 1,), valid bool (n,)) of a large_binary or large_string array; zero-copy but for `valid`."""
+    """(data uint8, offsets int64 (n + 1,), valid bool (n,)) of a large_binary or large_string array; zero-copy but for
+    `valid`."""
     _, offsets, data = values.buffers()
     bounds = np.frombuffer(offsets, np.int64)[values.offset : values.offset + len(values) + 1]
     content = np.frombuffer(data, np.uint8) if data is not None and data.size else np.zeros(1, np.uint8)

@@ -1,7 +1,9 @@
-"""The compiled lexer: Arrow string buffers in, word hashes, token hashes and 128-bit keys out. Nothing per caption in Python.
+"""The compiled lexer: Arrow string buffers in, word hashes, token hashes and 128-bit keys out. Nothing per caption in
+Python.
 
-The rules are those of `reference`, which the tests hold it to. Plain ASCII without "&" and "<" takes a short road into the folded
-buffer; everything else is decoded, entities and tags removed, folded by table. Both roads are cut into words by the same code.
+The rules are those of `reference`, which the tests hold it to. Plain ASCII without "&" and "<" takes a short road into
+the folded buffer; everything else is decoded, entities and tags removed, folded by table. Both roads are cut into
+words by the same code.
 """
 
 from __future__ import annotations
@@ -45,8 +47,9 @@ _jit = nb.njit(cache=True, nogil=True, error_model="numpy")
 class LexedBatch(NamedTuple):
     """Streams of n captions: caption i owns words[word_at[i]:word_at[i + 1]], likewise tokens.
 
-    words, tokens: uint32 hashes (tokens below `alphabet.FIRST_WORD` are the named ones); word_at, token_at: int64 (n + 1,);
-    key_lo, key_hi: uint64 (n,), equal exactly when all normalised words are equal (128 bits); n_words: uint32 (n,), untruncated.
+    words, tokens: uint32 hashes (tokens below `alphabet.FIRST_WORD` are the named ones); word_at, token_at: int64 (n +
+    1,); key_lo, key_hi: uint64 (n,), equal exactly when all normalised words are equal (128 bits); n_words: uint32
+    (n,), untruncated.
     """
 
     words: np.ndarray
@@ -75,7 +78,8 @@ def _is_roman(text, a, b):
 
 @_jit
 def _shape(text, a, b, kind, units):
-    """(_DIGITS, _MEASURE for digits(x digits)* unit?, or _MIXED; longest run of digits) of one word that holds a digit."""
+    """(_DIGITS, _MEASURE for digits(x digits)* unit?, or _MIXED; longest run of digits) of one word that holds a
+    digit."""
     i, longest, numbers = a, 0, 0
     while True:
         run = i
@@ -126,7 +130,7 @@ def _joins(text, at, n, kind):
     if at + 1 >= n or text[at] not in _JOINERS:
         return False
     k = kind[text[at + 1]]
-    return (k == _LETTER or k == _DIGIT) and _has_digit(text, at + 1, n, kind)
+    return k in (_LETTER, _DIGIT) and _has_digit(text, at + 1, n, kind)
 
 
 @_jit
@@ -144,8 +148,8 @@ def _emit(streams, spans, token, start, end, n_tokens):
 def lex_folded(text, n, words, tokens, word_spans, token_spans, kind, units):
     """Cut a folded caption; returns (words stored, tokens stored, words in all, key_lo, key_hi).
 
-    One state machine over the characters, because a loop per word costs two branch mispredictions a word instead of one: half
-    of the time. `start` is where the open word began, `begin` where the open compound did; -1 for none.
+    One state machine over the characters, because a loop per word costs two branch mispredictions a word instead of
+    one: half of the time. `start` is where the open word began, `begin` where the open compound did; -1 for none.
     """
     n_words, n_tokens, total = 0, 1, 0
     lo, hi, h1, h2 = _SEED2, _SEED1, _SEED1, _SEED2
@@ -154,7 +158,7 @@ def lex_folded(text, n, words, tokens, word_spans, token_spans, kind, units):
     text[n] = 32  # closes the last word
     while i <= n:
         k = kind[text[i]]
-        if k == _LETTER or k == _DIGIT or (k == _MARK and start >= 0):
+        if k in (_LETTER, _DIGIT) or (k == _MARK and start >= 0):
             if start < 0:
                 start, digit, h1, h2 = i, False, _SEED1, _SEED2
             digit |= k == _DIGIT
@@ -186,7 +190,7 @@ def lex_folded(text, n, words, tokens, word_spans, token_spans, kind, units):
         if not digit:
             token = np.uint32(max(h1 >> np.uint64(32), np.uint64(_FIRST_WORD)))
             first = text[start]
-            if (first == _I or first == _V or first == _X) and _is_roman(text, start, i):
+            if (first in (_I, _V, _X)) and _is_roman(text, start, i):
                 token = np.uint32(_ROMAN)
             n_tokens = _emit(tokens, token_spans, token, start, i, n_tokens)
             start = -1
@@ -236,7 +240,8 @@ def lex_buffers(data: np.ndarray, offsets: np.ndarray, first: int = 0, last: int
     """Lex captions first..last-1 of Arrow string buffers.
 
     data: uint8, all bytes; offsets: int64 (n + 1,), caption i is data[offsets[i]:offsets[i + 1]]. Releases the GIL.
-    Time about 0.2 us a caption of 57 ASCII bytes, about 1 us where tables are needed; memory 10 bytes a byte while it runs.
+    Time about 0.2 us a caption of 57 ASCII bytes, about 1 us where tables are needed; memory 10 bytes a byte while it
+    runs.
     """
     last = len(offsets) - 1 if last is None else last
     lengths = np.minimum(np.diff(offsets[first : last + 1]), abc.LEX_BYTES)

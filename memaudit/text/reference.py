@@ -1,8 +1,8 @@
 """The rules of the lexer in plain Python: the definition that the compiled road is tested against.
 
-Two streams come out of one caption. *Words* (runs of letters, marks and digits; ideographs one by one) decide exact and near
-repetition. *Tokens* decide templates: the same words, but numbers, sizes, roman numerals and codes by their shape only, separators kept,
-and the caption's two ends as tokens of their own.
+Two streams come out of one caption. *Words* (runs of letters, marks and digits; ideographs one by one) decide exact
+and near repetition. *Tokens* decide templates: the same words, but numbers, sizes, roman numerals and codes by their
+shape only, separators kept, and the caption's two ends as tokens of their own.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import NamedTuple
 from memaudit.text import alphabet as abc
 
 ENTITY = re.compile(r"&(?:#([0-9]{1,7})|#[xX]([0-9a-fA-F]{1,6})|([A-Za-z][A-Za-z0-9]{1,31}));")
-TAG = re.compile(r"<[A-Za-z/!?][^<>]{0,%d}>" % (abc.TAG_LENGTH - 2))
+TAG = re.compile(r"<[A-Za-z/!?][^<>]{0,TAG}>".replace("TAG", str(abc.TAG_LENGTH - 2)))
 ROMAN = re.compile(r"(?=..)x{0,3}(?:ix|iv|v?i{0,3})")
 NUMBER = re.compile(r"0+")
-SIZE = re.compile(r"0+(?:x0+)*(?:%s)?" % "|".join(abc.UNITS))
+SIZE = re.compile(r"0+(?:x0+)*(?:UNIT)?".replace("UNIT", "|".join(abc.UNITS)))
 
 
 class Lexed(NamedTuple):
@@ -86,7 +86,8 @@ def _has_digit(word: str) -> bool:
 
 
 def _compound(text: str, at: int) -> tuple[list[str], bool, int]:
-    """The word at `at`; where it holds a digit also the parts joined to it, and whether a quote mark measures it (15')."""
+    """The word at `at`; where it holds a digit also the parts joined to it, and whether a quote mark measures it
+    (15')."""
     end = _word_end(text, at)
     parts = [text[at:end]]
     if not _has_digit(parts[0]):

@@ -1,4 +1,5 @@
-"""Recall of near duplicates against brute force, on real captions and edits of them (skipped where ../shared is absent).
+"""Recall of near duplicates against brute force, on real captions and edits of them (skipped where ../shared is
+absent).
 
 Run alone with `pytest -s tests/bench/test_near_on_real_captions.py` it prints the figures that docs/near.md states.
 """
@@ -34,7 +35,8 @@ def test_recall_and_no_edge_below_the_threshold() -> None:
     edges, label = near_edges(streams_of(texts), 0.7, 2, zeros)
     recall = pair_recall(pairs, label)
     print(
-        f"\n{len(texts):,} texts, {len(pairs):,} pairs at Jaccard >= 0.7: recall {recall:.4f}, {len(edges.left):,} edges"
+        f"\n{len(texts):,} texts, {len(pairs):,} pairs at Jaccard >= 0.7: recall {recall:.4f}, "
+        f"{len(edges.left):,} edges"
     )
     assert len(pairs) >= 5000
     assert recall >= 0.99

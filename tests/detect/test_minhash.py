@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import datasketch
 import numpy as np
 from hypothesis import given, settings
@@ -27,5 +29,5 @@ def test_shingles_are_words_and_adjacent_pairs(words: list[int]) -> None:
     n = minhash.shingles(np.array(words, np.uint32), out)
     assert n == max(0, 2 * len(words) - 1)
     assert out[: len(words)].tolist() == words
-    pairs = {(a, b): int(minhash.bigram(a, b)) for a, b in zip(words, words[1:], strict=False)}
-    assert out[len(words) : n].tolist() == [pairs[p] for p in zip(words, words[1:], strict=False)]
+    pairs = {(a, b): int(minhash.bigram(a, b)) for a, b in pairwise(words)}
+    assert out[len(words) : n].tolist() == [pairs[p] for p in pairwise(words)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ VOCABULARY = [f"w{chr(97 + i)}{chr(97 + j)}" for i in range(26) for j in range(2
 
 def shingle_set(caption: str) -> set[object]:
     words = caption.split()
-    return set(words) | set(zip(words, words[1:], strict=False))
+    return set(words) | set(pairwise(words))
 
 
 def true_jaccard(a: str, b: str) -> float:
@@ -105,7 +107,7 @@ def test_a_higher_threshold_only_refines(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize("n", [1, 2])
 def test_short_captions_are_exact_only(n: int) -> None:
     captions = [" ".join(["red", "car"][:n]), " ".join(["red", "bus"][:n]) + " " * (n == 1), "blue"]
-    assert groups([c for c in dict.fromkeys(captions)]) == set()
+    assert groups(list(dict.fromkeys(captions))) == set()
 
 
 def test_three_and_four_words_are_not_lost() -> None:
@@ -115,7 +117,8 @@ def test_three_and_four_words_are_not_lost() -> None:
 
 
 def test_pairs_that_share_a_bucket_stay_apart() -> None:
-    """{0,1} and {2,3} are near pairs that share one long phrase, so some bucket holds all four; they stay two clusters."""
+    """{0,1} and {2,3} are near pairs that share one long phrase, so some bucket holds all four; they stay two
+    clusters."""
     shared = "one two three four five six"
     a = f"{shared} apple pear plum cherry fig kiwi lemon mango"
     b = f"{shared} table chair sofa lamp desk shelf stool bench"

@@ -95,7 +95,8 @@ def test_text_ids_follow_first_occurrence(pairs: list[tuple[int, int]]) -> None:
         lo, hi = (np.array([p[k] for p in chunk], np.uint64) for k in (0, 1))
         want = [seen.setdefault(p, len(seen)) for p in chunk]
         assert index.add(lo, hi).tolist() == want
-    assert list(zip(*(k.tolist() for k in index.keys()), strict=True)) == list(seen)
+    keys = index.keys()
+    assert list(zip(*(k.tolist() for k in keys), strict=True)) == list(seen)
 
 
 def test_the_index_grows(rng: np.random.Generator) -> None:
