@@ -145,7 +145,13 @@ def _near(audit: store.Audit, texts: Texts, config: ScanConfig, progress: Progre
     started = time.monotonic()
     streams = Streams(texts.words, texts.word_at, texts.key_lo, texts.key_hi)
     with progress.stage("near duplicates", 25 * len(texts.key_lo)) as advance:
-        edges, _ = near_edges(streams, config.threshold, config.worker_count(), Scratch(audit.work).allocate, advance)
+        edges, _ = near_edges(
+            streams,
+            config.threshold,
+            config.worker_count(),
+            Scratch(audit.work, config.memory_budget()).allocate,
+            advance,
+        )
         stars = cut_stars(streams, edges, config.threshold)
     file = audit.write_arrays("near", stars._asdict())
     audit.finish("near", (file,), time.monotonic() - started, len(edges.left))

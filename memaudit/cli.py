@@ -212,7 +212,7 @@ def scan(
     if output == STDOUT:
         raise UsageError("an audit does not go to stdout", "it is a folder of several files", "-o AUDIT")
     from memaudit.audit import scan as run
-    from memaudit.report import render_report
+    from memaudit.report import next_commands, render_report
 
     result = run(data, Path(output), _config(**asked), fresh=fresh, progress=_progress(ctx))
     if result.already_done:
@@ -220,6 +220,7 @@ def scan(
     for path, why in result.bad_files:
         _say(f"not read: {path}: {why}" if path not in why else f"not read: {why}")
     _deliver(render_report(result.audit, "terminal", _width(), _color(sys.stdout)), STDOUT)
+    _note(ctx, next_commands(result.audit))
     ctx.exit(_exit_code(result, fail_on))
 
 
@@ -246,12 +247,15 @@ def _exit_code(result: ScanResult, fail_on: str | None) -> int:
 @click.option("--format", "-f", type=click.Choice(("terminal", "md", "json")), default="terminal", show_default=True)
 @click.option("--output", "-o", default=STDOUT, metavar="FILE", help="Default: stdout.")
 @click.option("--top", type=click.IntRange(min=0), default=20, show_default=True, help="Findings to list.")
-def report(audit: str, format: str, output: str, top: int) -> None:  # noqa: A002
+@click.pass_context
+def report(ctx: click.Context, audit: str, format: str, output: str, top: int) -> None:  # noqa: A002
     """Show a finished audit; nothing is computed again."""
-    from memaudit.report import render_report
+    from memaudit.report import next_commands, render_report
 
-    color = output == STDOUT and _color(sys.stdout)
-    _deliver(render_report(_open(audit), format, _width(), color, top), output)
+    opened, color = _open(audit), output == STDOUT and _color(sys.stdout)
+    _deliver(render_report(opened, format, _width(), color, top), output)
+    if format == "terminal":
+        _note(ctx, next_commands(opened))
 
 
 @main.command()
@@ -294,7 +298,8 @@ def export(
 @click.argument("cluster")
 @click.option("--format", "-f", type=click.Choice(("terminal", "json")), default="terminal", show_default=True)
 @click.option("--members", type=click.IntRange(min=0), default=10, show_default=True, help="Members to list.")
-def show(audit: str, cluster: str, format: str, members: int) -> None:  # noqa: A002
+@click.pass_context
+def show(ctx: click.Context, audit: str, cluster: str, format: str, members: int) -> None:  # noqa: A002
     """One finding in full. CLUSTER: its number, its fingerprint, or the start of it."""
     if format == "json":
         from memaudit.report.machine import to_json
@@ -302,9 +307,11 @@ def show(audit: str, cluster: str, format: str, members: int) -> None:  # noqa: 
 
         _deliver(to_json(finding(_open(audit), cluster, members)), STDOUT)
         return
-    from memaudit.report import render_cluster
+    from memaudit.report import next_commands, render_cluster
 
-    _deliver(render_cluster(_open(audit), cluster, _width(), _color(sys.stdout), members), STDOUT)
+    opened = _open(audit)
+    _deliver(render_cluster(opened, cluster, _width(), _color(sys.stdout), members), STDOUT)
+    _note(ctx, next_commands(opened, cluster))
 
 
 @main.command()

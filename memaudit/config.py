@@ -47,6 +47,10 @@ class ScanConfig:
             self.threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
         )
 
+    def memory_budget(self) -> int:
+        """Bytes to use: as asked, else half of the machine."""
+        return self.memory or (machine_memory() or 8 << 30) // 2
+
     def identity(self) -> dict[str, Any]:
         """The part that decides the result, as plain JSON types; resume compares it."""
         return {
@@ -127,6 +131,14 @@ def _checked(settings: Any, path: Path) -> dict[str, Any]:
                 f"setting {key!r} in {path.name} has the wrong type", f"found {value!r}, wanted {kind.__name__}"
             )
     return settings
+
+
+def machine_memory() -> int:
+    """Bytes of physical memory of this machine, 0 where that is unknown."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return 0
 
 
 def parse_size(text: str) -> int:

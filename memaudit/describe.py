@@ -24,7 +24,7 @@ SLOT_VALUES = 20  # listed per slot
 DETAILED = 1000  # templates, by risk, whose slot values are read back
 N_TRIGGERS = 3  # kept per finding
 MIN_COVERAGE = 0.6  # of a trigger
-PHRASE_WORDS = 48  # of a representative, from which phrases are drawn
+PHRASE_WORDS = 16  # of a representative, from which phrases are drawn
 
 
 def fingerprint(kind: str, content: str) -> str:

@@ -75,9 +75,9 @@ def _install(extra: str) -> str:
 
 
 def _memory() -> str:
-    from memaudit.store import process_memory
+    from memaudit.config import machine_memory
 
-    total = process_memory()
+    total = machine_memory()
     return f"{total / 2**30:.1f} GiB, of which a scan takes up to half" if total else "unknown"
 
 

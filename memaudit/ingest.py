@@ -130,7 +130,9 @@ class _MemberWriter:
         self.rows = 0
         empty = pl.DataFrame(schema=MEMBERS).to_arrow()
         with no_space_is_clear(audit.folder):
-            self.writer = pq.ParquetWriter(self.temporary, empty.schema, compression="lz4", use_dictionary=["file", "column"])
+            self.writer = pq.ParquetWriter(
+                self.temporary, empty.schema, compression="lz4", use_dictionary=["file", "column"]
+            )
 
     def write(self, frame: pl.DataFrame) -> None:
         with no_space_is_clear(self.audit.folder):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-IN_MEMORY = 1 << 30  # bytes; larger scratch becomes a file
+SHARE = 4  # of the memory budget, one array may take so much; a larger one becomes a file
 
 
 class Column:
@@ -52,14 +52,16 @@ def read_column(path: Path, dtype: str) -> np.ndarray:
 
 
 class Scratch:
-    """Hands out zeroed arrays for one stage: in memory up to `IN_MEMORY` bytes, else as a file under `folder`."""
+    """Hands out zeroed arrays for one stage: in memory up to a quarter of `memory` (bytes), else as a file under
+    `folder`. What is computed does not depend on which."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, memory: int) -> None:
         self.folder = folder
+        self.memory = memory
 
     def allocate(self, name: str, shape: tuple[int, ...], dtype: str) -> np.ndarray:
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        if size <= IN_MEMORY:
+        if size <= self.memory // SHARE:
             return np.zeros(shape, dtype)
         with no_space_is_clear(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)

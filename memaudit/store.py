@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import os
 import shutil
 import time
 from contextlib import contextmanager
@@ -256,11 +255,3 @@ def _difference(known: dict[str, Any], wanted: dict[str, Any]) -> str:
         if known.get("config", {}).get(key) != value:
             return f"{key} was {known.get('config', {}).get(key)!r}, now {value!r}"
     return f"{len(known.get('inputs', []))} inputs then, {len(wanted['inputs'])} now, or their content changed"
-
-
-def process_memory() -> int:
-    """Bytes of physical memory of this machine (0 where that is unknown)."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):
-        return 0

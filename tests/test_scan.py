@@ -296,3 +296,10 @@ def test_no_captions_at_all(tmp_path: Path) -> None:
     audit = audited(tmp_path, write(tmp_path / "a.parquet", [None, "", "?"])).audit
     assert audit.complete
     assert len(audit.frame("findings")) == 0
+
+
+def test_memory_and_its_files_do_not_change_the_result(tmp_path: Path, rng: np.random.Generator) -> None:
+    data = write(tmp_path / "a.parquet", captions(rng))
+    usual, tight = audited(tmp_path, data, name="a").audit, audited(tmp_path, data, name="b", memory=1000).audit
+    for name in FRAMES:
+        assert usual.path(name).read_bytes() == tight.path(name).read_bytes(), name

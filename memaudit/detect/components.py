@@ -18,14 +18,6 @@ def root(parent, i):
 
 
 @_jit
-def find(parent, i):
-    """Representative of i's set without touching the array: safe while other threads read it."""
-    while parent[i] != i:
-        i = parent[i]
-    return i
-
-
-@_jit
 def unite(parent, left, right):
     """Join the sets of left[k] and right[k] for all k; the smaller id becomes the root."""
     for k in range(len(left)):

@@ -2,7 +2,7 @@
 
 Word n-grams (n = 1..4) are counted over unique captions. At each support level the tokens covered by frequent,
 surprising n-grams form runs; runs, their prefixes and suffixes, pairs of these and triples of runs are the caption's
-frames. The best 32 by an upper bound of their evidence are kept. The plan and its figures: docs/templates.md.
+frames. The best 48 by an upper bound of their evidence are kept. The plan and its figures: docs/templates.md.
 """
 
 from __future__ import annotations
@@ -12,20 +12,19 @@ from typing import NamedTuple
 import numba as nb
 import numpy as np
 
+from memaudit.detect.grams import LOWEST, MAX_TOKENS, capped, count_of, longer, pair
 from memaudit.text import alphabet as abc
 from memaudit.text.hashing import mix64
 
-MAX_TOKENS = 64  # of longer captions only the start is mined
 MAX_RUNS = 8
 MAX_FRAMES = 48  # kept per caption
 MAX_TRIED = 1024  # combinations tried per caption
 LONGEST_PIECE = 6  # of a run's prefixes and suffixes
 LOG_LIFT = 1.0  # log2: a bigram covers its words when it is twice as frequent as the words' frequencies predict
 BITS_CAP = 40.0  # fixed information saturates: two long near-copies are not a template
-SHAPE_BITS, SEPARATOR_BITS = 4.0, 1.5  # what a shape or a separator is worth at most
-UNSEEN = 100  # captions that the dataset might have held: words of a tiny set carry information too
-END_BITS = 0.05  # so that of two frames with the same words the one bound to an end is preferred
-FIRST_LEVELS = (3, 6, 12, 30)
+FIRST_LEVELS = (LOWEST, 6, 12, 30)
+MOST_SUPPORT = 4.0  # sqrt(log2(support)) is never more: counts saturate at 2^16
+FREE_TEXTS, MOST_LEAST = 50_000, 6.0  # see `least_evidence`
 MAX_PIECES = MAX_RUNS * 2 * LONGEST_PIECE
 
 _jit = nb.njit(cache=True, nogil=True, error_model="numpy")
@@ -36,20 +35,6 @@ _ROLL = np.uint64(0x9E3779B97F4A7C15)
 _SLOT = np.uint64(0xA0761D6478BD642F)
 
 
-class Counts(NamedTuple):
-    """Occurrences of n-grams in fixed memory: hashed, saturating; a collision over-counts, never under-counts.
-
-    `bits` holds -log2 of the share of texts for each word slot, `frequent` one bit a slot of the tables (pairs,
-    triples, quads in rows): whether its count reaches the lowest level. The bit maps stay in the cache where the
-    tables do not.
-    """
-
-    words: np.ndarray  # uint32 (2^k,), by the token's low bits
-    bits: np.ndarray  # float32 (2^k,)
-    grams: np.ndarray  # uint16 (3, 2^m): of two, three and four tokens
-    frequent: np.ndarray  # uint64 (3, 2^m / 64)
-
-
 def levels_for(n_texts: int) -> np.ndarray:
     """Support levels at which runs are cut: 3, 6, 12, 30, then times 3.3 up to a two-hundredth of the texts."""
     levels = list(FIRST_LEVELS)
@@ -58,140 +43,13 @@ def levels_for(n_texts: int) -> np.ndarray:
     return np.array(levels, np.int64)
 
 
-def empty_counts(n_tokens: int) -> Counts:
-    """Zeroed tables for so many tokens: one to two slots a token for n-grams (up to 2^27), an eighth of that for
-    words."""
-    size = min(max(16, (3 * n_tokens // 2).bit_length()), 27)
-    words = min(max(16, size - 3), 24)
-    return Counts(
-        np.zeros(1 << words, np.uint32),
-        np.zeros(1 << words, np.float32),
-        np.zeros((3, 1 << size), np.uint16),
-        np.zeros((3, 1 << (size - 6)), np.uint64),
-    )
+def least_evidence(n_texts: int) -> float:
+    """Evidence (min(bits, cap) * share * sqrt(log2(support))) that a frame must promise: log2(n / 50,000), from 0 to 6.
 
-
-@_jit
-def _pair(first, second):
-    """64-bit hash of two tokens in order; `_longer` extends it."""
-    h = (_SEED ^ np.uint64(first)) * _ROLL
-    h = (h ^ (h >> np.uint64(32)) ^ np.uint64(second)) * _SLOT
-    return h ^ (h >> np.uint64(29))
-
-
-@_jit
-def _longer(gram, token):
-    h = (gram ^ np.uint64(token)) * _ROLL
-    return h ^ (h >> np.uint64(31))
-
-
-@_jit
-def _grams_of(tokens, token_at, out):
-    """Hashes of all pairs, triples and quads of some texts into the rows of `out`; returns how many of each."""
-    n = np.zeros(3, np.int64)
-    for t in range(len(token_at) - 1):
-        first, last = token_at[t], min(token_at[t + 1], token_at[t] + MAX_TOKENS)
-        for i in range(first, last - 1):
-            gram = _pair(tokens[i], tokens[i + 1])
-            out[0, n[0]] = gram
-            n[0] += 1
-            if i + 2 < last:
-                gram = _longer(gram, tokens[i + 2])
-                out[1, n[1]] = gram
-                n[1] += 1
-                if i + 3 < last:
-                    out[2, n[2]] = _longer(gram, tokens[i + 3])
-                    n[2] += 1
-    return n
-
-
-@_jit
-def _group_by_part(hashes, shift, mask, grouped, bounds):
-    """Table slots of the hashes, grouped by the slot's high bits: each group touches one part of the table."""
-    bounds[:] = 0
-    for h in hashes:
-        bounds[((h & mask) >> shift) + np.uint64(1)] += 1
-    for p in range(len(bounds) - 1):
-        bounds[p + 1] += bounds[p]
-    at = bounds[:-1].copy()
-    for h in hashes:
-        slot = h & mask
-        grouped[at[slot >> shift]] = slot
-        at[slot >> shift] += 1
-
-
-@_jit
-def count_words(tokens, token_at, words):
-    """Count single tokens."""
-    mask = np.uint32(len(words) - 1)
-    for t in range(len(token_at) - 1):
-        for i in range(token_at[t], min(token_at[t + 1], token_at[t] + MAX_TOKENS)):
-            words[tokens[i] & mask] += np.uint32(1)
-
-
-@_jit
-def slots_of_block(tokens, token_at, size, part_bits):
-    """(slots uint32 (3, m), bounds int64 (3, parts + 1)): table slots of a block's n-grams, grouped by part of the
-    table.
-
-    Random increments of a table larger than the cache cost 50 to 100 ns each; grouped first they cost a tenth.
+    In small datasets every frame may be listed; in large ones combinations of common words repeat by chance, far more
+    often than findings are listed. 6 is a risk of about .1.
     """
-    m = token_at[-1] - token_at[0]
-    hashes = np.empty((3, m), np.uint64)
-    slots, bounds = np.empty((3, m), np.uint32), np.zeros((3, (1 << part_bits) + 1), np.int64)
-    n = _grams_of(tokens, token_at - token_at[0], hashes)
-    for row in range(3):
-        _group_by_part(
-            hashes[row, : n[row]], np.uint64(size - part_bits), np.uint64((1 << size) - 1), slots[row], bounds[row]
-        )
-    return slots, bounds
-
-
-@_jit
-def count_slots(slots, bounds, first_part, last_part, grams):
-    """Count the slots of parts first_part..last_part-1. Each thread owns some parts, so counts do not depend on
-    threads."""
-    for row in range(3):
-        for k in range(bounds[row, first_part], bounds[row, last_part]):
-            if grams[row, slots[row, k]] < 65535:
-                grams[row, slots[row, k]] += np.uint16(1)
-
-
-@_jit
-def seal(counts, n_texts):
-    """Fill `bits` and `frequent` when everything is counted."""
-    for i in range(len(counts.words)):
-        counts.bits[i] = max(0.0, np.log2(n_texts / max(counts.words[i], np.uint32(1))))
-    for row in range(3):
-        for i in range(counts.grams.shape[1]):
-            if counts.grams[row, i] >= FIRST_LEVELS[0]:
-                counts.frequent[row, i >> 6] |= np.uint64(1) << np.uint64(i & 63)
-
-
-@_jit
-def _count_of(counts, row, gram):
-    """Count of an n-gram, 0 where it is below the lowest level."""
-    at = gram & np.uint64(counts.grams.shape[1] - 1)
-    if (counts.frequent[row, at >> np.uint64(6)] >> (at & np.uint64(63))) & np.uint64(1):
-        return np.int64(counts.grams[row, at])
-    return 0
-
-
-@_jit
-def _capped(token, bits):
-    """Information of a token from its raw bits: capped for shapes and separators, hardly any for the ends."""
-    if token >= _FIRST_WORD:
-        return bits
-    if token in (_START, _END):
-        return END_BITS
-    return min(bits, SHAPE_BITS if token < _SEPARATOR_TOKEN else SEPARATOR_BITS)
-
-
-@_jit
-def token_bits(token, bits):
-    """Information of a token: -log2 of the share of texts that hold it, capped as a frame counts it. bits:
-    `Counts.bits`."""
-    return _capped(token, np.float64(bits[token & np.uint32(len(bits) - 1)]))
+    return min(max(0.0, float(np.log2(max(n_texts, 1) / FREE_TEXTS))), MOST_LEAST)
 
 
 class Workspace(NamedTuple):
@@ -253,22 +111,22 @@ def _look_up(tokens, counts, log_texts, ws):
     """
     n = len(tokens)
     mask, slots = np.uint32(len(counts.bits) - 1), np.uint64(counts.grams.shape[1] - 1)
-    raw, pair, known = ws.raw_bits, ws.pair, ws.known
+    raw, pairs, known = ws.raw_bits, ws.pair, ws.known
     for i in range(n):
         raw[i] = counts.bits[tokens[i] & mask]
     for i in range(n - 1):
-        pair[i] = _pair(tokens[i], tokens[i + 1])
-        at = pair[i] & slots
+        pairs[i] = pair(tokens[i], tokens[i + 1])
+        at = pairs[i] & slots
         known[i] = (counts.frequent[0, at >> np.uint64(6)] >> (at & np.uint64(63))) & np.uint64(1)
     known[n - 1] = 0
     any_repeats = False
     for i in range(n):
         token = tokens[i]
-        ws.bits[i + 1] = ws.bits[i] + _capped(token, np.float64(raw[i]))
+        ws.bits[i + 1] = ws.bits[i] + capped(token, np.float64(raw[i]))
         ws.rolled[i + 1] = ws.rolled[i] * _ROLL + mix64(np.uint64(token) + _SEED)
         ws.real[i + 1, 0] = ws.real[i, 0] + (token >= _FIRST_WORD or (token > _END and token < _SEPARATOR_TOKEN))
         ws.real[i + 1, 1] = ws.real[i, 1] + (token >= _FIRST_WORD)
-        ws.grams[0, i] = counts.grams[0, pair[i] & slots] if known[i] else 0
+        ws.grams[0, i] = counts.grams[0, pairs[i] & slots] if known[i] else 0
         ws.grams[1, i] = 0
         ws.grams[2, i] = 0
         ws.surprising[i] = False
@@ -281,10 +139,10 @@ def _look_up(tokens, counts, log_texts, ws):
             continue
         ws.surprising[i] = _log2(count) + raw[i] + raw[i + 1] >= LOG_LIFT + log_texts or count == 65535
         if i + 2 < n and known[i + 1]:  # a triple is no more frequent than its pairs
-            gram = _longer(pair[i], tokens[i + 2])
-            ws.grams[1, i] = _count_of(counts, 1, gram)
+            gram = longer(pairs[i], tokens[i + 2])
+            ws.grams[1, i] = count_of(counts, 1, gram)
             if ws.grams[1, i] and i + 3 < n and known[i + 2]:
-                ws.grams[2, i] = _count_of(counts, 2, _longer(gram, tokens[i + 3]))
+                ws.grams[2, i] = count_of(counts, 2, longer(gram, tokens[i + 3]))
     return True
 
 
@@ -376,7 +234,7 @@ def _keep(score, h, span, n_kept, worst, scores, hashes, spans):
 
 
 @_jit
-def _combine(n_runs, n_kept, worst, tried, ws):
+def _combine(n_runs, n_kept, worst, tried, least, ws):
     """Keep the best of one level's frames: pieces, pairs of pieces, triples of whole runs. Returns (kept, worst,
     tried)."""
     piece_at, pieces, piece_bits, piece_hash = ws.piece_at, ws.pieces, ws.piece_bits, ws.piece_hash
@@ -405,7 +263,10 @@ def _combine(n_runs, n_kept, worst, tried, ws):
                         tried += 1
                         if real < 2 or words < 1 or bound < FIRST_LEVELS[0]:
                             continue
-                        score = min(bits, BITS_CAP) * bits * _log2(bound)
+                        fixed, spread = min(bits, BITS_CAP) * bits, _log2(bound)
+                        if fixed * fixed * spread < least * least:
+                            continue
+                        score = fixed * spread
                         if n_kept < MAX_FRAMES or score >= scores[worst]:
                             n_kept, worst = _keep(score, mix64(h), span, n_kept, worst, scores, hashes, spans)
                 if tried >= MAX_TRIED:
@@ -414,14 +275,24 @@ def _combine(n_runs, n_kept, worst, tried, ws):
 
 
 @_jit
-def frames_of(tokens, counts, log_texts, levels, ws):
+def _promises(n_runs, total_bits, least, runs, bits):
+    """Whether the lowest level's runs, taken together and shared as widely as counts can tell, reach the evidence
+    `least`. All frames of a caption are made of these runs, so most captions of a large dataset are done here."""
+    fixed = 0.0
+    for r in range(n_runs):
+        fixed += bits[runs[r, 1]] - bits[runs[r, 0]]
+    return min(fixed, BITS_CAP) * fixed * MOST_SUPPORT >= least * total_bits
+
+
+@_jit
+def frames_of(tokens, counts, log_texts, least, levels, ws):
     """Fill ws.hashes and ws.spans with the frames of one caption; returns how many. tokens: uint32 (<= MAX_TOKENS,)."""
     if not _look_up(tokens, counts, log_texts, ws):
         return 0
     n_kept, worst, tried, before = 0, 0, 0, 0
     for level in levels:
         n_runs = _cut_runs(len(tokens), level, ws.grams, ws.surprising, ws.real, ws.runs)
-        if n_runs == 0:
+        if n_runs == 0 or (before == 0 and not _promises(n_runs, ws.bits[len(tokens)], least, ws.runs, ws.bits)):
             break
         same = n_runs == before
         for r in range(n_runs):
@@ -429,7 +300,7 @@ def frames_of(tokens, counts, log_texts, levels, ws):
         if same:
             continue
         _cut_pieces(n_runs, tokens, counts.words, ws)
-        n_kept, worst, tried = _combine(n_runs, n_kept, worst, tried, ws)
+        n_kept, worst, tried = _combine(n_runs, n_kept, worst, tried, least * ws.bits[len(tokens)], ws)
         ws.previous[:n_runs] = ws.runs[:n_runs]
         before = n_runs
         if tried >= MAX_TRIED:
@@ -438,7 +309,7 @@ def frames_of(tokens, counts, log_texts, levels, ws):
 
 
 @_jit
-def frames_of_texts(tokens, token_at, counts, log_texts, levels, ws, hashes, spans, n_frames, total_bits):
+def frames_of_texts(tokens, token_at, counts, log_texts, least, levels, ws, hashes, spans, n_frames, total_bits):
     """Frames of consecutive texts, one after the other; n_frames and total_bits (a caption's information) by text.
 
     Returns how many frames were written; `hashes` and `spans` need room for MAX_FRAMES a text.
@@ -446,7 +317,7 @@ def frames_of_texts(tokens, token_at, counts, log_texts, levels, ws, hashes, spa
     at = 0
     for t in range(len(token_at) - 1):
         a, b = token_at[t], min(token_at[t + 1], token_at[t] + MAX_TOKENS)
-        n = frames_of(tokens[a:b], counts, log_texts, levels, ws)
+        n = frames_of(tokens[a:b], counts, log_texts, least, levels, ws)
         for k in range(n):
             hashes[at + k], spans[at + k] = ws.hashes[k], ws.spans[k]
         at += n

@@ -8,13 +8,14 @@ content.
 
 from __future__ import annotations
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 import numba as nb
 import numpy as np
 
-from memaudit.detect.components import find, flatten, unite
+from memaudit.detect.components import flatten, unite
 from memaudit.detect.minhash import permutations, shingles, sign
 from memaudit.text.hashing import mix64
 
@@ -25,9 +26,12 @@ BANDS, ROWS = 24, 5
 SEED = 1
 MIN_WORDS = 3  # of one or two words, one changed word is another caption
 SKETCH_WORDS = 2  # uint64 per text: one bit of each of the 120 minima
+FACTS = SKETCH_WORDS + 2  # and its key, and where its words are: half a cache line, so that a check misses once a text
 SKETCH_SIGMAS = 4.0  # how far below its expectation a sketch may lie before a candidate is dropped unchecked
 BLOCK = 1 << 16  # texts signed at a time by one thread
 PARTITION = 1 << 20  # band entries sorted at a time: 8 MB
+SMALL_BUCKET = 32  # ordered without allocating
+ROUND = 4  # bands checked before their edges join components; a divisor of BANDS
 
 _jit = nb.njit(cache=True, nogil=True, error_model="numpy")
 
@@ -38,7 +42,7 @@ class Streams(NamedTuple):
     words: np.ndarray  # uint32
     word_at: np.ndarray  # int64 (n + 1,)
     key_lo: np.ndarray  # uint64 (n,)
-    key_hi: np.ndarray
+    key_hi: np.ndarray  # of use to others; near detection orders by key_lo
 
 
 class Edges(NamedTuple):
@@ -50,8 +54,8 @@ class Edges(NamedTuple):
 
 
 @_jit
-def _sign_block(words, word_at, first, last, a, b, keys, sketch):
-    """Band keys (bands, texts) and sketches of texts first..last-1; key 0 marks a text that is too short."""
+def _sign_block(words, word_at, key_lo, first, last, a, b, keys, facts):
+    """Band keys (bands, texts) and facts of texts first..last-1; key 0 marks a text that is too short."""
     longest = 1
     for i in range(first, last):
         longest = max(longest, word_at[i + 1] - word_at[i])
@@ -73,7 +77,9 @@ def _sign_block(words, word_at, first, last, a, b, keys, sketch):
             bits = np.uint64(0)
             for p in range(half * 60, half * 60 + 60):
                 bits = (bits << np.uint64(1)) | np.uint64(signature[p] & np.uint32(1))
-            sketch[i, half] = bits
+            facts[i, half] = bits
+        facts[i, 2] = key_lo[i]
+        facts[i, 3] = np.uint64(word_at[i] << 10 | n)
 
 
 @_jit
@@ -129,60 +135,81 @@ def jaccard(words, word_at, i, j, buffers):
 
 
 @_jit
-def _check(i, j, words, word_at, sketch, parent, threshold, most_bits, buffers):
+def _check(i, j, words, facts, label, most_bits, buffers):
     """Jaccard of a candidate pair, or -1 where it is known without looking that it cannot or need not count."""
-    if find(parent, i) == find(parent, j):
+    if label[i] == label[j]:
         return -1.0
-    n, m = 2 * (word_at[i + 1] - word_at[i]) - 1, 2 * (word_at[j + 1] - word_at[j]) - 1
-    differing = _popcount(sketch[i, 0] ^ sketch[j, 0]) + _popcount(sketch[i, 1] ^ sketch[j, 1])
-    if differing > most_bits or (n < 64 and m < 64 and (n < threshold * m * 0.5 or m < threshold * n * 0.5)):
+    differing = _popcount(facts[i, 0] ^ facts[j, 0]) + _popcount(facts[i, 1] ^ facts[j, 1])
+    if differing > most_bits:
         return -1.0
-    return jaccard(words, word_at, i, j, buffers)
+    a, b = np.int64(facts[i, 3] >> np.uint64(10)), np.int64(facts[j, 3] >> np.uint64(10))
+    n, m = np.int64(facts[i, 3] & np.uint64(1023)), np.int64(facts[j, 3] & np.uint64(1023))
+    x = _sorted_set(words[a : a + n], buffers[0])
+    y = _sorted_set(words[b : b + m], buffers[1])
+    return _jaccard_sorted(buffers[0], x, buffers[1], y)
 
 
 @_jit
-def _edges_of_band(
-    entries, words, word_at, key_lo, key_hi, sketch, parent, threshold, most_bits, left, right, similarity
-):
+def _order_bucket(members, facts):
+    """Sort a bucket by a second hash of the keys; returns the text with the smallest key, the hub. Content decides."""
+    size = len(members)
+    if size <= SMALL_BUCKET:
+        for k in range(1, size):
+            t, i = members[k], k
+            while i > 0 and mix64(facts[members[i - 1], 2]) > mix64(facts[t, 2]):
+                members[i] = members[i - 1]
+                i -= 1
+            members[i] = t
+    else:
+        order = np.empty(size, np.uint64)
+        for k in range(size):
+            order[k] = mix64(facts[members[k], 2])
+        members[:] = members[np.argsort(order)]
+    hub = members[0]
+    for t in members:
+        if facts[t, 2] < facts[hub, 2]:
+            hub = t
+    return hub
+
+
+@_jit
+def _edges_of_band(entries, words, facts, label, threshold, most_bits, left, right, similarity):
     """Check the candidates of one sorted partition (entry = key << 32 | text). Returns how many edges were written.
 
-    A bucket proposes a star around its smallest key and a chain in the order of the other key; a star alone loses the
+    A bucket proposes a star around its smallest key and a chain in the order of another hash; a star alone loses the
     pairs whose hub fails the check.
     """
-    buffers = np.empty((2, 1024), np.uint32)
-    n_edges, first = 0, 0
+    buffers, small = np.empty((2, 1024), np.uint32), np.empty(SMALL_BUCKET, np.uint32)
+    n_edges, first, low = 0, 0, np.uint64(0xFFFFFFFF)
     while first < len(entries):
-        last = first + 1
-        while last < len(entries) and entries[last] >> np.uint64(32) == entries[first] >> np.uint64(32):
+        last, key = first + 1, entries[first] >> np.uint64(32)
+        while last < len(entries) and entries[last] >> np.uint64(32) == key:
             last += 1
         size = last - first
         if size == 1:
             first = last
             continue
-        members = np.empty(size, np.uint32)
+        members = small[:size] if size <= SMALL_BUCKET else np.empty(size, np.uint32)
         for k in range(size):
-            members[k] = np.uint32(entries[first + k] & np.uint64(0xFFFFFFFF))
-        hub = members[0]
-        for t in members:
-            if key_lo[t] < key_lo[hub]:
-                hub = t
-        if size > 2:
-            order = np.empty(size, np.uint64)
-            for k in range(size):
-                order[k] = key_hi[members[k]]
-            members = members[np.argsort(order)]
-        for k in range(size):
-            if members[k] != hub:
-                s = _check(hub, members[k], words, word_at, sketch, parent, threshold, most_bits, buffers)
-                if s >= threshold:
-                    left[n_edges], right[n_edges], similarity[n_edges] = hub, members[k], s
-                    n_edges += 1
-            if k and size > 2 and members[k] != hub and members[k - 1] != hub:
-                s = _check(members[k - 1], members[k], words, word_at, sketch, parent, threshold, most_bits, buffers)
-                if s >= threshold:
-                    left[n_edges], right[n_edges], similarity[n_edges] = members[k - 1], members[k], s
-                    n_edges += 1
+            members[k] = np.uint32(entries[first + k] & low)
+        joined = True
+        for k in range(1, size):
+            joined = joined and label[members[k]] == label[members[0]]
         first = last
+        if joined:  # most buckets of the later bands: known without touching a text
+            continue
+        hub = _order_bucket(members, facts)
+        for k in range(size):
+            if members[k] == hub:
+                continue
+            for chain in range(2):
+                other = members[k - 1] if chain else hub
+                if chain and (k == 0 or other == hub):
+                    continue
+                s = _check(other, members[k], words, facts, label, most_bits, buffers)
+                if s >= threshold:
+                    left[n_edges], right[n_edges], similarity[n_edges] = other, members[k], s
+                    n_edges += 1
     return n_edges
 
 
@@ -204,16 +231,16 @@ def _scatter(keys, n_parts, shift, entries, bounds):
 
 
 def sign_texts(
-    streams: Streams, keys: np.ndarray, sketch: np.ndarray, pool: ThreadPoolExecutor, advance: Callable[[int], None]
+    streams: Streams, keys: np.ndarray, facts: np.ndarray, pool: ThreadPoolExecutor, advance: Callable[[int], None]
 ) -> None:
-    """Fill `keys` (uint64 (BANDS, n)) and `sketch` (uint64 (n, SKETCH_WORDS)); signatures themselves are not kept."""
+    """Fill `keys` (uint64 (BANDS, n)) and `facts` (uint64 (n, FACTS)); signatures themselves are not kept."""
     a, b = permutations(BANDS * ROWS, SEED)
     n = len(streams.word_at) - 1
 
     def block(first: int) -> int:
         last = min(first + BLOCK, n)
         part = np.empty((BANDS, last - first), np.uint64)
-        _sign_block(streams.words, streams.word_at, first, last, a, b, part, sketch)
+        _sign_block(streams.words, streams.word_at, streams.key_lo, first, last, a, b, part, facts)
         keys[:, first:last] = part
         return last - first
 
@@ -232,37 +259,50 @@ def near_edges(
 
     threshold: Jaccard in (0, 1]. allocate(name, shape, dtype) makes scratch space: in memory, or a file where that is
     too small. advance: called with texts signed, then with texts per band, (1 + BANDS) * n in all. Cost: about 1.5 us
-    a text; 8 * BANDS + 16 bytes a text of scratch and 16 bytes a text of memory.
+    a text; 8 * (BANDS + FACTS) bytes a text of scratch and 8 * ROUND + 4 bytes a text of memory.
     """
     n = len(streams.word_at) - 1
-    keys, sketch = allocate("bands", (BANDS, n), "u8"), allocate("sketches", (n, SKETCH_WORDS), "u8")
+    keys, facts = allocate("bands", (BANDS, n), "u8"), allocate("facts", (n, FACTS), "u8")
     parent = np.arange(n, dtype=np.uint32)
     expected = 60 * SKETCH_WORDS * (1 - threshold) / 2
     most_bits = int(expected + SKETCH_SIGMAS * max(expected * (1 + threshold) / 2, 1.0) ** 0.5)
     part_bits = max(0, (n // PARTITION).bit_length()) + 1
-    entries, bounds = np.empty(n, np.uint64), np.empty((1 << part_bits) + 1, np.int64)
+    shape = (1 << part_bits) + 1
+    rounds = [(np.empty(n, np.uint64), np.empty(shape, np.int64)) for _ in range(ROUND)]
     found: list[Edges] = []
 
-    def partition(p: int) -> Edges:
+    def scatter(band: int) -> None:
+        entries, bounds = rounds[band % ROUND]
+        _scatter(keys[band], 1 << part_bits, np.uint64(64 - part_bits), entries, bounds)
+
+    def check(job: tuple[int, int]) -> Edges:
+        (entries, bounds), p = rounds[job[0] % ROUND], job[1]
         own = entries[bounds[p] : bounds[p + 1]]
         own.sort()
         out = Edges(*(np.empty(2 * len(own), t) for t in (np.uint32, np.uint32, np.float32)))
-        m = _edges_of_band(own, *streams, sketch, parent, threshold, most_bits, *out)
+        m = _edges_of_band(own, streams.words, facts, parent, threshold, most_bits, *out)
         return Edges(*(column[:m].copy() for column in out))
 
     with ThreadPoolExecutor(threads) as pool:
-        sign_texts(streams, keys, sketch, pool, advance)
-        for band in range(BANDS):
-            _scatter(keys[band], 1 << part_bits, np.uint64(64 - part_bits), entries, bounds)
-            edges = list(
-                pool.map(partition, range(1 << part_bits))
-            )  # `parent` is only read here, so threads do not matter
+        sign_texts(streams, keys, facts, pool, advance)
+        for first in range(0, BANDS, ROUND):
+            bands = range(first, first + ROUND)
+            list(pool.map(scatter, bands))
+            # labels are only read while a round is checked, so neither threads nor the order of parts matter
+            edges = list(pool.map(check, itertools.product(bands, range(1 << part_bits))))
             for e in edges:
                 unite(parent, e.left, e.right)
+            flatten(parent)
             found += [e for e in edges if len(e.left)]
-            advance(n)
-    flatten(parent)
-    joined = (
-        (np.concatenate(c) for c in zip(*found, strict=True)) if found else (np.empty(0, t) for t in ("u4", "u4", "f4"))
-    )
-    return Edges(*joined), parent
+            advance(ROUND * n)
+    return _distinct(found), parent
+
+
+def _distinct(found: list[Edges]) -> Edges:
+    """Each edge once, left < right, in ascending order: bands of one round find the same pairs."""
+    if not found:
+        return Edges(np.empty(0, np.uint32), np.empty(0, np.uint32), np.empty(0, np.float32))
+    left, right, similarity = (np.concatenate(c) for c in zip(*found, strict=True))
+    packed = np.minimum(left, right).astype(np.uint64) << np.uint64(32) | np.maximum(left, right)
+    packed, first = np.unique(packed, return_index=True)
+    return Edges((packed >> np.uint64(32)).astype(np.uint32), packed.astype(np.uint32), similarity[first])

@@ -16,6 +16,7 @@ import numba as nb
 import numpy as np
 
 from memaudit.detect import frames as fr
+from memaudit.detect import grams
 from memaudit.ragged import offsets_of
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ BLOCK = 1 << 14  # texts whose frames one thread finds at a time
 COUNTED = 1 << 16  # texts whose n-grams are grouped at a time
 LEAF_POWER, FAMILY_POWER = 0.5, 2.0  # weight of support when a text picks its own template, and the family above it
 PART_BITS = 17  # slots of one part of a count table: 256 kB, which the cache holds
+HASH_PART_BITS = 2  # frames are grouped in four independent parts, by the top bits of their hash
 FILTER_BITS = 26  # saturating counters that drop most frames before they are sorted
 
 _jit = nb.njit(cache=True, nogil=True, error_model="numpy")
@@ -55,23 +57,22 @@ class Templates(NamedTuple):
 
 
 @_jit
-def _tally(hashes, part, n_parts, seen):
-    """Saturating counts of frame hashes, those of `part` only."""
+def _tally(hashes, seen):
+    """Saturating counts of frame hashes."""
     mask = np.uint64(len(seen) - 1)
     for h in hashes:
-        if (h >> np.uint64(48)) % np.uint64(n_parts) == part:
-            at = h & mask
-            if seen[at] < 255:
-                seen[at] += np.uint8(1)
+        at = h & mask
+        if seen[at] < 255:
+            seen[at] += np.uint8(1)
 
 
 @_jit
-def _survivors(hashes, spans, n_frames, first_text, seen, least, out_hash, out_span, out_text):
+def _survivors(hashes, spans, n_frames, first_text, part, seen, least, out_hash, out_span, out_text):
     mask = np.uint64(len(seen) - 1)
     at, n = 0, 0
     for t in range(len(n_frames)):
         for _ in range(n_frames[t]):
-            if seen[hashes[at] & mask] >= least:
+            if hashes[at] >> np.uint64(64 - HASH_PART_BITS) == part and seen[hashes[at] & mask] >= least:
                 out_hash[n], out_span[n], out_text[n] = hashes[at], spans[at], first_text + t
                 n += 1
             at += 1
@@ -99,7 +100,7 @@ def _span_bits(tokens, span, word_bits):
     for s in range(3):
         a, b = (span >> np.uint64(16 * s)) & np.uint64(255), (span >> np.uint64(16 * s + 8)) & np.uint64(255)
         for i in range(a, b):
-            bits += fr.token_bits(tokens[i], word_bits)
+            bits += grams.token_bits(tokens[i], word_bits)
     return bits
 
 
@@ -115,39 +116,54 @@ def _measure(groups, text, span, tokens, token_at, total_bits, word_bits, bits, 
 
 
 @_jit
-def _pick(groups, text, share, bits, hashes, support_power, best, best_group):
-    """For every text the group with the largest min(bits, cap) * share * log2(support) ^ support_power; the smaller
+def _pick(bounds, text, share, bits, hashes, support_power, best, best_hash):
+    """For every text the frame with the largest min(bits, cap) * share * log2(support) ^ support_power; the smaller
     hash on a tie."""
-    for g in range(len(groups)):
-        first, last = groups[g]
+    for g in range(len(bounds)):
+        first, last = bounds[g]
         weight = min(bits[g], fr.BITS_CAP) * np.log2(np.float64(last - first)) ** support_power
         for e in range(first, last):
             t, value = text[e], np.float32(weight * share[e])
-            k = best_group[t]
-            if value > best[t] or (value == best[t] and k >= 0 and hashes[first] < hashes[groups[k, 0]]):
-                best[t], best_group[t] = value, g
+            if value > best[t] or (value == best[t] and value > 0 and hashes[first] < best_hash[t]):
+                best[t], best_hash[t] = value, hashes[first]
 
 
-def _count(streams: Tokens, threads: int, pool: ThreadPoolExecutor) -> fr.Counts:
-    counts = fr.empty_counts(len(streams.tokens))
+@_jit
+def _picked(bounds, text, hashes, best_hash):
+    """Frames that at least one text picked."""
+    out = np.empty(len(bounds), np.int64)
+    n = 0
+    for g in range(len(bounds)):
+        for e in range(bounds[g, 0], bounds[g, 1]):
+            if best_hash[text[e]] == hashes[e]:
+                out[n] = g
+                n += 1
+                break
+    return out[:n]
+
+
+def _count(streams: Tokens, threads: int, pool: ThreadPoolExecutor) -> grams.Counts:
+    """Count all n-grams, block by block: threads first group a block's n-grams, then each counts its share of the
+    parts."""
+    counts = grams.empty_counts(len(streams.tokens))
     size = counts.grams.shape[1].bit_length() - 1
     part_bits = max(size - PART_BITS, 0)
-    shares = np.linspace(0, 1 << part_bits, threads + 1).astype(np.int64)
+    shares = list(itertools.pairwise(np.linspace(0, 1 << part_bits, threads + 1).astype(np.int64)))
     n = len(streams.token_at) - 1
 
-    def slots(first: int) -> tuple[np.ndarray, np.ndarray]:
+    def group(first: int) -> tuple[np.ndarray, np.ndarray]:
         at = streams.token_at[first : min(first + COUNTED, n) + 1]
-        result: tuple[np.ndarray, np.ndarray] = fr.slots_of_block(streams.tokens[at[0] : at[-1]], at, size, part_bits)
-        return result
+        slots, bounds = grams.slots_of_block(streams.tokens[at[0] : at[-1]], at, size, part_bits)
+        return slots, bounds
 
-    words = pool.submit(fr.count_words, streams.tokens, streams.token_at, counts.words)
+    words = pool.submit(grams.count_words, streams.tokens, streams.token_at, counts.words)
     for first in range(0, n, COUNTED * threads):
-        for block in pool.map(slots, range(first, min(first + COUNTED * threads, n), COUNTED)):
-            list(
-                pool.map(lambda ab, block=block: fr.count_slots(*block, *ab, counts.grams), itertools.pairwise(shares))
-            )
+        for slots, bounds in pool.map(group, range(first, min(first + COUNTED * threads, n), COUNTED)):
+            jobs = [pool.submit(grams.count_slots, slots, bounds, a, b, counts.grams) for a, b in shares]
+            for job in jobs:
+                job.result()
     words.result()
-    fr.seal(counts, n + fr.UNSEEN)
+    grams.seal(counts, n + grams.UNSEEN)
     return counts
 
 
@@ -159,10 +175,10 @@ class _Block(NamedTuple):
     total_bits: np.ndarray
 
 
-def _propose(streams: Tokens, counts: fr.Counts, first: int) -> _Block:
+def _propose(streams: Tokens, counts: grams.Counts, first: int) -> _Block:
     """Frames of one block of texts."""
     n = len(streams.token_at) - 1
-    last, log_texts = min(first + BLOCK, n), float(np.log2(n + fr.UNSEEN))
+    last, log_texts = min(first + BLOCK, n), float(np.log2(n + grams.UNSEEN))
     hashes, spans = (
         np.empty((last - first) * fr.MAX_FRAMES, np.uint64),
         np.empty((last - first) * fr.MAX_FRAMES, np.uint64),
@@ -171,24 +187,53 @@ def _propose(streams: Tokens, counts: fr.Counts, first: int) -> _Block:
     at = streams.token_at[first : last + 1] - streams.token_at[first]
     tokens = streams.tokens[streams.token_at[first] : streams.token_at[last]]
     m = fr.frames_of_texts(
-        tokens, at, counts, log_texts, fr.levels_for(n), fr.workspace(), hashes, spans, n_frames, total
+        tokens,
+        at,
+        counts,
+        log_texts,
+        fr.least_evidence(n),
+        fr.levels_for(n),
+        fr.workspace(),
+        hashes,
+        spans,
+        n_frames,
+        total,
     )
     return _Block(first, hashes[:m].copy(), spans[:m].copy(), n_frames, total)
 
 
-def _gather(blocks: list[_Block], seen: np.ndarray, least: int, pool: ThreadPoolExecutor) -> tuple[np.ndarray, ...]:
-    """Entries (hash, span, text) of all frames that may have enough support, sorted by hash, then text."""
+class _Group(NamedTuple):
+    """Frames whose hash falls into one part, with at least the wanted support: frame g owns entries bounds[g,
+    0]..bounds[g, 1] - 1."""
 
-    def keep(block: _Block) -> tuple[np.ndarray, ...]:
-        room = len(block.hashes)
-        out = np.empty(room, np.uint64), np.empty(room, np.uint64), np.empty(room, np.uint32)
-        n = _survivors(block.hashes, block.spans, block.n_frames, block.first, seen, least, *out)
-        return tuple(column[:n].copy() for column in out)
+    bounds: np.ndarray  # int64 (n, 2)
+    hashes: np.ndarray  # uint64, by entry
+    spans: np.ndarray
+    texts: np.ndarray
+    bits: np.ndarray  # float32, by frame
+    share: np.ndarray  # float32, by entry
 
-    kept = list(pool.map(keep, blocks))
+
+def _group(
+    blocks: list[_Block], part: int, seen: np.ndarray, least: int, streams: Tokens, bits: np.ndarray, total: np.ndarray
+) -> _Group:
+    """Group the entries of one part of the hashes; parts are independent, so threads take one each."""
+    kept = []
+    for block in blocks:
+        out = (
+            np.empty(len(block.hashes), np.uint64),
+            np.empty(len(block.hashes), np.uint64),
+            np.empty(len(block.hashes), np.uint32),
+        )
+        n = _survivors(block.hashes, block.spans, block.n_frames, block.first, part, seen, least, *out)
+        kept.append(tuple(column[:n].copy() for column in out))
     hashes, spans, texts = (np.concatenate(c) for c in zip(*kept, strict=True))
     order = stable_order(hashes)  # entries come by text, so texts stay ascending
-    return hashes[order], spans[order], texts[order]
+    hashes, spans, texts = hashes[order], spans[order], texts[order]
+    bounds = _starts(hashes, least)
+    frame_bits, share = np.empty(len(bounds), np.float32), np.zeros(len(hashes), np.float32)
+    _measure(bounds, texts, spans, *streams, total, bits, frame_bits, share)
+    return _Group(bounds, hashes, spans, texts, frame_bits, share)
 
 
 def stable_order(keys: np.ndarray) -> np.ndarray:
@@ -234,14 +279,19 @@ def mine_templates(
         seen = np.zeros(1 << FILTER_BITS, np.uint8)
         blocks: list[_Block] = []
         for block in pool.map(lambda first: _propose(streams, counts, first), range(0, n, BLOCK)):
-            _tally(block.hashes, 0, 1, seen)
+            _tally(block.hashes, seen)
             blocks.append(block)
             advance(len(block.n_frames))
         if not blocks:
             return _no_templates(), np.empty(0, np.float32)
-        hashes, spans, texts = _gather(blocks, seen, min_support, pool)
-    total_bits = np.concatenate([b.total_bits for b in blocks])
-    return _choose(streams, counts, hashes, spans, texts, total_bits, min_support), total_bits
+        total = np.concatenate([b.total_bits for b in blocks])
+        groups = list(
+            pool.map(
+                lambda part: _group(blocks, part, seen, min_support, streams, counts.bits, total),
+                range(1 << HASH_PART_BITS),
+            )
+        )
+    return _choose(groups, n), total
 
 
 def _no_templates() -> Templates:
@@ -249,29 +299,26 @@ def _no_templates() -> Templates:
     return Templates(np.zeros(1, np.int64), np.empty(0, np.uint32), np.empty(0, np.uint64), empty, empty)
 
 
-def _choose(
-    streams: Tokens,
-    counts: fr.Counts,
-    hashes: np.ndarray,
-    spans: np.ndarray,
-    texts: np.ndarray,
-    total_bits: np.ndarray,
-    least: int,
-) -> Templates:
+def _choose(groups: list[_Group], n_texts: int) -> Templates:
     """Keep the frames that some text picks, as its own template or as the family above it."""
-    n = len(total_bits)
-    groups = _starts(hashes, least)
-    bits, share = np.empty(len(groups), np.float32), np.zeros(len(hashes), np.float32)
-    _measure(groups, texts, spans, *streams, total_bits, counts.bits, bits, share)
-    chosen = np.empty(0, np.int64)
+    chosen = [np.empty(0, np.int64) for _ in groups]
     for power in (LEAF_POWER, FAMILY_POWER):
-        best, best_group = np.zeros(n, np.float32), np.full(n, -1, np.int64)
-        _pick(groups, texts, share, bits, hashes, power, best, best_group)
-        chosen = np.union1d(chosen, best_group[best_group >= 0])
-    kept, kept_bits = groups[chosen], bits[chosen]
-    member_at = offsets_of(kept[:, 1] - kept[:, 0])
-    entry = np.arange(member_at[-1]) + np.repeat(kept[:, 0] - member_at[:-1], np.diff(member_at))
-    return Templates(member_at, texts[entry], spans[entry], share[entry], kept_bits)
+        best, best_hash = np.zeros(n_texts, np.float32), np.zeros(n_texts, np.uint64)
+        for g in groups:
+            _pick(g.bounds, g.texts, g.share, g.bits, g.hashes, power, best, best_hash)
+        chosen = [
+            np.union1d(c, _picked(g.bounds, g.texts, g.hashes, best_hash)) for c, g in zip(chosen, groups, strict=True)
+        ]
+    parts = [_take(g, c) for g, c in zip(groups, chosen, strict=True)]
+    member_at = offsets_of(np.concatenate([np.diff(p.member_at) for p in parts]))
+    return Templates(member_at, *(np.concatenate([p[k] for p in parts]) for k in range(1, 5)))
+
+
+def _take(group: _Group, chosen: np.ndarray) -> Templates:
+    bounds = group.bounds[chosen]
+    member_at = offsets_of(bounds[:, 1] - bounds[:, 0])
+    entry = np.arange(member_at[-1]) + np.repeat(bounds[:, 0] - member_at[:-1], np.diff(member_at))
+    return Templates(member_at, group.texts[entry], group.spans[entry], group.share[entry], group.bits[chosen])
 
 
 def tightest(templates: Templates, key: np.ndarray) -> np.ndarray:

@@ -32,6 +32,15 @@ def render_report(audit: Audit, format: str, width: int | None = None, color: bo
     return machine.to_json(report) if format == "json" else machine.to_markdown(report)
 
 
+def next_commands(audit: Audit, cluster: int | str | None = None) -> str:
+    """What to type next, one command a line, after a report or after `show` of a cluster; escaped for a terminal."""
+    from memaudit.report import escape
+    from memaudit.report.summary import finding, summary
+
+    told = summary(audit, 1) if cluster is None else finding(audit, cluster, 0)
+    return "\n".join(f"{'next  ' if i == 0 else '      '}{escape.terminal(c)}" for i, c in enumerate(told["next"]))
+
+
 def render_cluster(
     audit: Audit, cluster: int | str, width: int | None = None, color: bool = False, members: int = 10
 ) -> str:

@@ -296,13 +296,7 @@ def _wide(summary: dict[str, Any], width: int) -> list[RenderableType]:
 
 
 def _footer(report: dict[str, Any]) -> list[RenderableType]:
-    out: list[RenderableType] = [Text(note, QUIET) for note in report["notes"]]
-    if report["next"]:
-        out.append("")
-    for i, command in enumerate(report["next"]):
-        line = Text("next  " if i == 0 else "      ", QUIET, no_wrap=True, overflow="ignore")  # to be copied whole
-        out.append(line.append(escape.terminal(command), "not dim"))
-    return out
+    return [Text(note, QUIET) for note in report["notes"]]
 
 
 # One finding

@@ -125,6 +125,14 @@ def _has_digit(text, at, n, kind):
 
 
 @_jit
+def _plain_token(text, start, end, h1):
+    """Token of a word without digits: roman numeral, or the high half of its hash."""
+    if text[start] in (_I, _V, _X) and _is_roman(text, start, end):
+        return np.uint32(_ROMAN)
+    return np.uint32(max(h1 >> np.uint64(32), np.uint64(_FIRST_WORD)))
+
+
+@_jit
 def _joins(text, at, n, kind):
     """Whether the character at `at` joins a compound: a joiner right before a word that holds a digit too."""
     if at + 1 >= n or text[at] not in _JOINERS:
@@ -188,25 +196,19 @@ def lex_folded(text, n, words, tokens, word_spans, token_spans, kind, units):
             words[n_words] = h1 >> np.uint64(32)
             n_words += 1
         if not digit:
-            token = np.uint32(max(h1 >> np.uint64(32), np.uint64(_FIRST_WORD)))
-            first = text[start]
-            if (first in (_I, _V, _X)) and _is_roman(text, start, i):
-                token = np.uint32(_ROMAN)
-            n_tokens = _emit(tokens, token_spans, token, start, i, n_tokens)
+            n_tokens = _emit(tokens, token_spans, _plain_token(text, start, i, h1), start, i, n_tokens)
             start = -1
             continue
         part, run = _shape(text, start, i, kind, units)
         shape, longest = max(shape, part), max(longest, run)
         begin = start if begin < 0 else begin
         measurable = part == _DIGITS and run <= 3
-        start = -1
+        start, end = -1, i
         if _joins(text, i, n, kind):
             i += 1
             continue
-        if measurable:
-            for _ in range(2):
-                if i < n and (text[i] == _QUOTE or text[i] == _DOUBLE_QUOTE):
-                    i, shape = i + 1, max(shape, _MEASURE)
+        while measurable and i < n and i < end + 2 and (text[i] == _QUOTE or text[i] == _DOUBLE_QUOTE):
+            i, shape = i + 1, max(shape, _MEASURE)
         n_tokens = _emit(tokens, token_spans, _shape_token(shape, longest), begin, i, n_tokens)
         begin, shape, longest = -1, 0, 0
     tokens[n_tokens] = _END

@@ -133,8 +133,10 @@ def test_one_bucket_with_two_pairs_is_checked_pair_by_pair() -> None:
     streams = streams_of(captions)
     entries = np.array([(7 << 32) | i for i in range(4)], np.uint64)
     out = np.empty(8, np.uint32), np.empty(8, np.uint32), np.empty(8, np.float32)
-    sketch = np.zeros((4, near.SKETCH_WORDS), np.uint64)
-    n = near._edges_of_band(entries, *streams, sketch, np.arange(4, dtype=np.uint32), 0.7, 999, *out)
+    facts = np.zeros((4, near.FACTS), np.uint64)
+    facts[:, 2] = streams.key_lo
+    facts[:, 3] = streams.word_at[:-1] << 10 | np.diff(streams.word_at)
+    n = near._edges_of_band(entries, streams.words, facts, np.arange(4, dtype=np.uint32), 0.7, 999, *out)
     pairs = {frozenset((int(i), int(j))) for i, j in zip(out[0][:n], out[1][:n], strict=True)}
     assert pairs <= {frozenset((0, 1)), frozenset((2, 3))}
 

@@ -14,7 +14,7 @@ import pytest
 from rich.cells import cell_len
 
 from memaudit.errors import UsageError
-from memaudit.report import FORMATS, render_cluster, render_report
+from memaudit.report import FORMATS, next_commands, render_cluster, render_report
 from memaudit.report.machine import to_json
 from memaudit.report.summary import finding, summary
 from memaudit.report.terminal import _flow, fit, render
@@ -136,13 +136,15 @@ def test_hostile_paths_and_reasons(here: Path) -> None:
 
 def test_a_folder_name_is_quoted_in_what_to_type_next(here: Path) -> None:
     audit = write_audit(here / "my audit", captions(), clusters(), TOTALS)
-    assert "memaudit show 'my audit' 3f9a21c0\n" in render_report(audit, "terminal", 80)
+    assert "next  memaudit show 'my audit' 3f9a21c0\n" in next_commands(audit)
+    assert "memaudit show" not in render_report(audit, "terminal", 80)  # the next command goes to stderr
 
 
 def test_commands_are_never_wrapped(here: Path) -> None:
     folder = here / ("long " * 30).strip()
     audit = write_audit(folder, captions(), clusters(), TOTALS)
-    assert f"memaudit show '{folder}' 3f9a21c0\n" in render_report(audit, "terminal", 60)
+    assert f"memaudit show '{folder}' 3f9a21c0\n" in next_commands(audit)
+    assert next_commands(audit, 3).startswith("next  memaudit rules")
 
 
 def test_an_unknown_format_is_refused(audit: Audit) -> None:
