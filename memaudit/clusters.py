@@ -78,9 +78,9 @@ def assemble(
         rows_evidence.focus,
     )
     ranked = rank(measures)
-    order = np.lexsort((texts.key_lo[representative], -measures.n_rows, -ranked.risk))
+    order = np.lexsort((texts.key_lo[representative], -ranked.risk, -measures.n_rows, -measures.n_texts))
     order = order[ranked.severity[order] >= 0]
-    family = families(order, members.at, members.values, len(n_rows))
+    family = families(order, ranked.risk, members.at, members.values, len(n_rows))
     source = np.concatenate([repeated, np.arange(len(near)), np.arange(len(template))]).astype(np.int64)
     return Clusters(members, similarity, representative, source, measures, rows_evidence, ranked, family)
 

@@ -144,6 +144,9 @@ def seal(counts, n_texts):
     """Fill `bits` and `frequent` when everything is counted."""
     for i in range(len(counts.words)):
         counts.bits[i] = max(0.0, np.log2(n_texts / max(counts.words[i], np.uint32(1))))
+    mask, length = np.uint32(len(counts.words) - 1), np.float64(np.sum(counts.words)) / n_texts
+    for end in (_START, _END):  # every caption has one, but only one of its words stands beside it
+        counts.bits[np.uint32(end) & mask] = np.log2(max(length, 1.0))
     for row in range(3):
         for i in range(counts.grams.shape[1]):
             if counts.grams[row, i] >= LOWEST:
