@@ -192,7 +192,7 @@ def _rank(
         n_rows = audit.frame("texts")["n_rows"].to_numpy()
         members = audit.scan("members").select("text_id", pl.col("image", "domain").fill_null(0)).collect()
         rows = rows_by_text(n_rows, *(members[c].to_numpy() for c in ("text_id", "image", "domain")))
-        clusters, templates = select(assemble(n_rows, stars, templates, bits, rows, texts, threads), templates)
+        clusters, templates = select(assemble(n_rows, stars, templates, bits, rows, texts, threads), templates, texts)
         slots = describe_slots(templates, Tokens(texts.tokens, texts.token_at))
         audit.write("clusters", cluster_frame(clusters))
         for name, frame in findings_frames(clusters, templates, slots, texts, library, threads).items():

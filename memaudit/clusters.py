@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from memaudit.ingest import Texts
 
 
-class Clusters(NamedTuple):
+@dataclass(frozen=True)
+class Clusters:
     """All clusters in the order of their ids: exact, near, template."""
 
     members: Pieces  # uint32 text ids
@@ -78,11 +80,10 @@ def assemble(
         rows_evidence.focus,
     )
     ranked = rank(measures)
-    order = np.lexsort((texts.key_lo[representative], -ranked.risk, -measures.n_rows, -measures.n_texts))
-    order = order[ranked.severity[order] >= 0]
-    family = families(order, ranked.risk, members.at, members.values, len(n_rows))
     source = np.concatenate([repeated, np.arange(len(near)), np.arange(len(template))]).astype(np.int64)
-    return Clusters(members, similarity, representative, source, measures, rows_evidence, ranked, family)
+    return Clusters(
+        members, similarity, representative, source, measures, rows_evidence, ranked, np.full(len(kind), -1)
+    )
 
 
 def _means(values: np.ndarray, at: np.ndarray) -> np.ndarray:
@@ -91,8 +92,9 @@ def _means(values: np.ndarray, at: np.ndarray) -> np.ndarray:
     return means
 
 
-def select(clusters: Clusters, templates: Templates) -> tuple[Clusters, Templates]:
-    """Without the templates that become no finding: phrases of the language, which would swamp the frame."""
+def select(clusters: Clusters, templates: Templates, texts: Texts) -> tuple[Clusters, Templates]:
+    """Without the templates that become no finding: phrases of the language, which would swamp the frame. Families are
+    told here, among findings."""
     keep = np.union1d(np.flatnonzero(clusters.measures.kind != TEMPLATE), clusters.findings())
     kept_templates = clusters.source[keep][clusters.measures.kind[keep] == TEMPLATE]
     own = pick(np.arange(len(templates.text)), templates.member_at, kept_templates)
@@ -104,9 +106,6 @@ def select(clusters: Clusters, templates: Templates) -> tuple[Clusters, Template
         templates.bits[kept_templates],
     )
     member_keep = np.isin(owners(clusters.members.at), keep)
-    new_id = np.full(len(clusters), -1, np.int64)
-    new_id[keep] = np.arange(len(keep))
-    family = clusters.family[keep]
     r = clusters.ranked
     source = clusters.source[keep]
     source[clusters.measures.kind[keep] == TEMPLATE] = np.arange(len(kept_templates))
@@ -124,9 +123,18 @@ def select(clusters: Clusters, templates: Templates) -> tuple[Clusters, Template
             r.confidence[keep],
             {k: v[keep] for k, v in r.features.items()},
         ),
-        np.where(family >= 0, new_id[family], -1),
+        np.full(len(keep), -1),
     )
-    return selected, templates
+    return replace(selected, family=_families(selected, texts)), templates
+
+
+def _families(clusters: Clusters, texts: Texts) -> np.ndarray:
+    """Families of the findings, heads from the broadest to the narrowest; ties by risk, then by key."""
+    m, found = clusters.measures, clusters.findings()
+    order = np.lexsort((texts.key_lo[clusters.representative], -clusters.ranked.risk, -m.n_rows, -m.n_texts))
+    order = order[np.isin(order, found)]
+    at, members = clusters.members
+    return families(order, clusters.ranked.risk, at, members, len(texts.key_lo))
 
 
 def cluster_frame(clusters: Clusters) -> pl.DataFrame:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from memaudit.ingest import Texts
     from memaudit.readback import Library
 
-TRIGGERED = 2000  # findings, by risk, whose triggers are counted
+TRIGGERED = 1000  # findings, by risk, whose triggers are counted
 
 
 def findings_frames(

@@ -110,7 +110,7 @@ def _look_up(tokens, counts, log_texts, ws):
     Several short loops without a branch between the loads, so that cache misses overlap.
     """
     n = len(tokens)
-    mask, slots = np.uint32(len(counts.bits) - 1), np.uint64(counts.grams.shape[1] - 1)
+    mask, slots = np.uint32(len(counts.bits) - 1), np.uint64((counts.frequent.shape[1] << 6) - 1)
     raw, pairs, known = ws.raw_bits, ws.pair, ws.known
     for i in range(n):
         raw[i] = counts.bits[tokens[i] & mask]
@@ -126,7 +126,7 @@ def _look_up(tokens, counts, log_texts, ws):
         ws.rolled[i + 1] = ws.rolled[i] * _ROLL + mix64(np.uint64(token) + _SEED)
         ws.real[i + 1, 0] = ws.real[i, 0] + (token >= _FIRST_WORD or (token > _END and token < _SEPARATOR_TOKEN))
         ws.real[i + 1, 1] = ws.real[i, 1] + (token >= _FIRST_WORD)
-        ws.grams[0, i] = counts.grams[0, pairs[i] & slots] if known[i] else 0
+        ws.grams[0, i] = count_of(counts, 0, pairs[i]) if known[i] else 0
         ws.grams[1, i] = 0
         ws.grams[2, i] = 0
         ws.surprising[i] = False

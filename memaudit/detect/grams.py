@@ -12,6 +12,7 @@ import numba as nb
 import numpy as np
 
 from memaudit.text import alphabet as abc
+from memaudit.text.hashing import popcount
 
 MAX_TOKENS = 64  # of longer captions only the start is mined
 LOWEST = 3  # counts below are of no interest
@@ -26,31 +27,73 @@ _ROLL = np.uint64(0x9E3779B97F4A7C15)
 _SLOT = np.uint64(0xA0761D6478BD642F)
 
 
-class Counts(NamedTuple):
-    """Occurrences of n-grams in fixed memory: hashed, saturating; a collision over-counts, never under-counts.
-
-    `bits` holds -log2 of the share of texts for each word slot, `frequent` one bit a slot of the tables (pairs,
-    triples, quads in rows): whether its count reaches the lowest level. The bit maps stay in the cache where the
-    tables do not.
-    """
+class Tables(NamedTuple):
+    """Occurrences while they are counted, in fixed memory: hashed; a collision over-counts, never under-counts."""
 
     words: np.ndarray  # uint32 (2^k,), by the token's low bits
-    bits: np.ndarray  # float32 (2^k,)
-    grams: np.ndarray  # uint16 (3, 2^m): of two, three and four tokens
+    grams: np.ndarray  # uint16 (3, 2^m), saturating: of two, three and four tokens
+
+
+class Counts(NamedTuple):
+    """What is left of the tables: counts that reach `LOWEST`, in a form that stays in the cache where they do not.
+
+    Slot s of row r is frequent when bit s % 64 of frequent[r, s // 64] is set; its count is then kept[before[r, s //
+    64] + the number of bits set below]. About 3 bits a slot and 2 bytes a frequent n-gram.
+    """
+
+    words: np.ndarray  # uint32 (2^k,)
+    bits: np.ndarray  # float32 (2^k,): -log2 of the share of texts that hold the word
     frequent: np.ndarray  # uint64 (3, 2^m / 64)
+    before: np.ndarray  # uint32 (3, 2^m / 64)
+    kept: np.ndarray  # uint16
 
 
-def empty_counts(n_tokens: int) -> Counts:
+def empty_tables(n_tokens: int) -> Tables:
     """Zeroed tables for so many tokens: one to two slots a token for n-grams (up to 2^27), an eighth of that for
     words."""
     size = min(max(16, (3 * n_tokens // 2).bit_length()), 27)
     words = min(max(16, size - 3), 24)
-    return Counts(
-        np.zeros(1 << words, np.uint32),
-        np.zeros(1 << words, np.float32),
-        np.zeros((3, 1 << size), np.uint16),
-        np.zeros((3, 1 << (size - 6)), np.uint64),
-    )
+    return Tables(np.zeros(1 << words, np.uint32), np.zeros((3, 1 << size), np.uint16))
+
+
+def seal(tables: Tables, n_texts: int) -> Counts:
+    """Counts of finished tables. n_texts: of the dataset, `UNSEEN` included."""
+    slots = tables.grams.shape[1] >> 6
+    frequent, before = np.zeros((3, slots), np.uint64), np.zeros((3, slots), np.uint32)
+    kept = np.zeros(_mark_frequent(tables.grams, frequent, before), np.uint16)
+    _keep_frequent(tables.grams, frequent, before, kept)
+    bits = np.log2(n_texts / np.maximum(tables.words, 1), dtype=np.float32)
+    length = float(tables.words.sum()) / n_texts
+    for end in (_START, _END):  # every caption has one, but only one of its words stands beside it
+        bits[end & (len(bits) - 1)] = np.log2(max(length, 1.0))
+    return Counts(tables.words, np.maximum(bits, 0), frequent, before, kept)
+
+
+@_jit
+def _mark_frequent(grams, frequent, before):
+    n = 0
+    for row in range(3):
+        for w in range(frequent.shape[1]):
+            before[row, w] = n
+            word = np.uint64(0)
+            for b in range(64):
+                if grams[row, (w << 6) + b] >= LOWEST:
+                    word |= np.uint64(1) << np.uint64(b)
+                    n += 1
+            frequent[row, w] = word
+    return n
+
+
+@_jit
+def _keep_frequent(grams, frequent, before, kept):
+    for row in range(3):
+        for w in range(frequent.shape[1]):
+            at = before[row, w]
+            if frequent[row, w]:
+                for b in range(64):
+                    if grams[row, (w << 6) + b] >= LOWEST:
+                        kept[at] = grams[row, (w << 6) + b]
+                        at += np.uint32(1)
 
 
 @_jit
@@ -140,25 +183,12 @@ def count_slots(slots, bounds, first_part, last_part, grams):
 
 
 @_jit
-def seal(counts, n_texts):
-    """Fill `bits` and `frequent` when everything is counted."""
-    for i in range(len(counts.words)):
-        counts.bits[i] = max(0.0, np.log2(n_texts / max(counts.words[i], np.uint32(1))))
-    mask, length = np.uint32(len(counts.words) - 1), np.float64(np.sum(counts.words)) / n_texts
-    for end in (_START, _END):  # every caption has one, but only one of its words stands beside it
-        counts.bits[np.uint32(end) & mask] = np.log2(max(length, 1.0))
-    for row in range(3):
-        for i in range(counts.grams.shape[1]):
-            if counts.grams[row, i] >= LOWEST:
-                counts.frequent[row, i >> 6] |= np.uint64(1) << np.uint64(i & 63)
-
-
-@_jit
 def count_of(counts, row, gram):
     """Count of an n-gram, 0 where it is below the lowest level."""
-    at = gram & np.uint64(counts.grams.shape[1] - 1)
-    if (counts.frequent[row, at >> np.uint64(6)] >> (at & np.uint64(63))) & np.uint64(1):
-        return np.int64(counts.grams[row, at])
+    at = gram & np.uint64((counts.frequent.shape[1] << 6) - 1)
+    word, bit = counts.frequent[row, at >> np.uint64(6)], np.uint64(1) << (at & np.uint64(63))
+    if word & bit:
+        return np.int64(counts.kept[counts.before[row, at >> np.uint64(6)] + popcount(word & (bit - np.uint64(1)))])
     return 0
 
 

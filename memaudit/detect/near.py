@@ -17,7 +17,7 @@ import numpy as np
 
 from memaudit.detect.components import flatten, unite
 from memaudit.detect.minhash import permutations, shingles, sign
-from memaudit.text.hashing import mix64
+from memaudit.text.hashing import mix64, popcount
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,14 +83,6 @@ def _sign_block(words, word_at, key_lo, first, last, a, b, keys, facts):
 
 
 @_jit
-def _popcount(x):
-    x = x - ((x >> np.uint64(1)) & np.uint64(0x5555555555555555))
-    x = (x & np.uint64(0x3333333333333333)) + ((x >> np.uint64(2)) & np.uint64(0x3333333333333333))
-    x = (x + (x >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    return np.int64((x * np.uint64(0x0101010101010101)) >> np.uint64(56))
-
-
-@_jit
 def _sorted_set(words, out):
     """Distinct shingles of these words, ascending, into `out`; returns how many."""
     n = shingles(words, out)
@@ -139,7 +131,7 @@ def _check(i, j, words, facts, label, most_bits, buffers):
     """Jaccard of a candidate pair, or -1 where it is known without looking that it cannot or need not count."""
     if label[i] == label[j]:
         return -1.0
-    differing = _popcount(facts[i, 0] ^ facts[j, 0]) + _popcount(facts[i, 1] ^ facts[j, 1])
+    differing = popcount(facts[i, 0] ^ facts[j, 0]) + popcount(facts[i, 1] ^ facts[j, 1])
     if differing > most_bits:
         return -1.0
     a, b = np.int64(facts[i, 3] >> np.uint64(10)), np.int64(facts[j, 3] >> np.uint64(10))

@@ -36,15 +36,16 @@ class Stars(NamedTuple):
         return len(self.member_at) - 1
 
 
-def _neighbours(n: int, edges: Edges) -> tuple[np.ndarray, np.ndarray]:
-    """Adjacency as (start int64 (n + 1,), neighbour uint32)."""
+def _neighbours(n: int, edges: Edges) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Adjacency as (start int64 (n + 1,), neighbour uint32, similarity float32)."""
     ends = np.concatenate([edges.left, edges.right])
     other = np.concatenate([edges.right, edges.left])
-    return offsets_of(np.bincount(ends, minlength=n)), other[np.argsort(ends, kind="stable")]
+    order = np.argsort(ends, kind="stable")
+    return offsets_of(np.bincount(ends, minlength=n)), other[order], np.tile(edges.similarity, 2)[order]
 
 
 @_jit
-def _grow(order, start, neighbour, words, word_at, least, star, text, similarity, member_at):
+def _grow(order, start, neighbour, known, words, word_at, least, star, text, similarity, member_at):
     """Breadth first from each text of `order` that no star holds yet; a text joins when it is similar to the star's
     centre.
 
@@ -52,11 +53,11 @@ def _grow(order, start, neighbour, words, word_at, least, star, text, similarity
     """
     buffers = np.empty((2, 1024), np.uint32)
     tried = np.full(len(star), -1, np.int64)
-    n, stars = 0, 0
+    n, stars, attempt = 0, 0, 0
     for centre in order:
         if star[centre] >= 0:
             continue
-        first = n
+        first, attempt = n, attempt + 1
         star[centre] = stars
         text[n], similarity[n] = centre, 1.0
         n += 1
@@ -64,10 +65,10 @@ def _grow(order, start, neighbour, words, word_at, least, star, text, similarity
         while at < n:
             for e in range(start[text[at]], start[text[at] + 1]):
                 t = neighbour[e]
-                if star[t] >= 0 or tried[t] == stars:
+                if star[t] >= 0 or tried[t] == attempt:
                     continue
-                tried[t] = stars
-                s = jaccard(words, word_at, centre, t, buffers)
+                tried[t] = attempt
+                s = known[e] if at == first else jaccard(words, word_at, centre, t, buffers)
                 if s >= least:
                     star[t] = stars
                     text[n], similarity[n] = t, s
@@ -90,7 +91,7 @@ def cut_stars(streams: Streams, edges: Edges, threshold: float) -> Stars:
     touched, compact = np.unique(np.concatenate([edges.left, edges.right]), return_inverse=True)
     m = len(touched)
     left, right = np.split(compact.astype(np.uint32), 2)
-    start, neighbour = _neighbours(m, edges._replace(left=left, right=right))
+    start, neighbour, known = _neighbours(m, edges._replace(left=left, right=right))
     order = np.lexsort((streams.key_hi[touched], streams.key_lo[touched], -np.diff(start))).astype(np.uint32)
     text, similarity, member_at = np.empty(m, np.uint32), np.empty(m, np.float32), np.zeros(m + 1, np.int64)
     own = pick(streams.words, streams.word_at, touched.astype(np.int64))
@@ -98,6 +99,7 @@ def cut_stars(streams: Streams, edges: Edges, threshold: float) -> Stars:
         order,
         start,
         neighbour,
+        known,
         own.values,
         own.at,
         threshold - DRIFT,

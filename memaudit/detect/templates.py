@@ -145,8 +145,8 @@ def _picked(bounds, text, hashes, best_hash):
 def _count(streams: Tokens, threads: int, pool: ThreadPoolExecutor) -> grams.Counts:
     """Count all n-grams, block by block: threads first group a block's n-grams, then each counts its share of the
     parts."""
-    counts = grams.empty_counts(len(streams.tokens))
-    size = counts.grams.shape[1].bit_length() - 1
+    tables = grams.empty_tables(len(streams.tokens))
+    size = tables.grams.shape[1].bit_length() - 1
     part_bits = max(size - PART_BITS, 0)
     shares = list(itertools.pairwise(np.linspace(0, 1 << part_bits, threads + 1).astype(np.int64)))
     n = len(streams.token_at) - 1
@@ -156,15 +156,14 @@ def _count(streams: Tokens, threads: int, pool: ThreadPoolExecutor) -> grams.Cou
         slots, bounds = grams.slots_of_block(streams.tokens[at[0] : at[-1]], at, size, part_bits)
         return slots, bounds
 
-    words = pool.submit(grams.count_words, streams.tokens, streams.token_at, counts.words)
+    words = pool.submit(grams.count_words, streams.tokens, streams.token_at, tables.words)
     for first in range(0, n, COUNTED * threads):
         for slots, bounds in pool.map(group, range(first, min(first + COUNTED * threads, n), COUNTED)):
-            jobs = [pool.submit(grams.count_slots, slots, bounds, a, b, counts.grams) for a, b in shares]
+            jobs = [pool.submit(grams.count_slots, slots, bounds, a, b, tables.grams) for a, b in shares]
             for job in jobs:
                 job.result()
     words.result()
-    grams.seal(counts, n + grams.UNSEEN)
-    return counts
+    return grams.seal(tables, n + grams.UNSEEN)
 
 
 class _Block(NamedTuple):
