@@ -72,7 +72,7 @@ def _measure(first, last, member_at, text, row_at, image, site, n_rows, n_images
         total = 0
         for e in range(member_at[c], member_at[c + 1]):
             total += row_at[text[e] + 1] - row_at[text[e]]
-        images, sites = np.empty(total, np.uint64), np.empty(total, np.uint32)
+        images, sites = np.empty(total, np.uint64), np.empty(total, np.uint64)  # one type: one sort to compile
         n = 0
         for e in range(member_at[c], member_at[c + 1]):
             a, b = row_at[text[e]], row_at[text[e] + 1]

@@ -17,6 +17,7 @@ import numpy as np
 
 from memaudit.detect.components import flatten, unite
 from memaudit.detect.minhash import permutations, shingles, sign
+from memaudit.detect.ordering import shell_sort
 from memaudit.text.hashing import mix64, popcount
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def _sorted_set(words, out):
     """Distinct shingles of these words, ascending, into `out`; returns how many."""
     n = shingles(words, out)
     if n > 64:
-        out[:n] = np.sort(out[:n])
+        shell_sort(out[:n])
     else:
         for i in range(1, n):
             v, j = out[i], i
@@ -153,10 +154,13 @@ def _order_bucket(members, facts):
                 i -= 1
             members[i] = t
     else:
-        order = np.empty(size, np.uint64)
+        high, low = np.uint64(0xFFFFFFFF00000000), np.uint64(0xFFFFFFFF)
+        order, before = np.empty(size, np.uint64), members.copy()
         for k in range(size):
-            order[k] = mix64(facts[members[k], 2])
-        members[:] = members[np.argsort(order)]
+            order[k] = (mix64(facts[members[k], 2]) & high) | np.uint64(k)
+        shell_sort(order)
+        for k in range(size):
+            members[k] = before[order[k] & low]
     hub = members[0]
     for t in members:
         if facts[t, 2] < facts[hub, 2]:

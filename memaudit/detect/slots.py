@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numba as nb
 import numpy as np
 
+from memaudit.detect.ordering import shell_sort
 from memaudit.text import alphabet as abc
 from memaudit.text.hashing import mix64
 
@@ -78,10 +79,13 @@ def _describe(member_at, text, span, tokens, token_at, exists, entropy, distinct
                     words += caption[i] != _START and caption[i] != _END
             joint[e - first] = h
         for s in range(4):
-            own = np.sort(content[first:last, s])
-            distinct[k, s] = 1 + np.sum(own[1:] != own[:-1])
+            own = content[first:last, s].copy()
+            shell_sort(own)
+            distinct[k, s] = 1
+            for i in range(1, len(own)):
+                distinct[k, s] += own[i] != own[i - 1]
             exists[k, s] &= distinct[k, s] > 1
-        joint.sort()
+        shell_sort(joint)
         run, bits = 0, 0.0
         for i in range(len(joint)):
             run += 1

@@ -258,8 +258,12 @@ def _mend_order(keys, order):
         for k in range(first + 1, i):
             mixed |= keys[order[k]] != keys[order[first]]
         if mixed:
-            run = np.sort(order[first:i])
-            order[first:i] = run[np.argsort(keys[run], kind="mergesort")]
+            for k in range(first + 1, i):  # a short run, in order of position: insertion keeps that order among equals
+                position, at = order[k], k
+                while at > first and keys[order[at - 1]] > keys[position]:
+                    order[at] = order[at - 1]
+                    at -= 1
+                order[at] = position
         first = i
 
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from memaudit.describe import template_text
 from memaudit.detect.exact import TextIndex
 from memaudit.detect.frames import unpack
+from memaudit.detect.ordering import shell_sort
 from memaudit.detect.slots import describe_slots
-from memaudit.detect.templates import Templates, mine_templates
+from memaudit.detect.templates import Templates, mine_templates, stable_order
 from memaudit.text.spelling import spell
 from tests.detect.conftest import tokens_of
 
@@ -112,3 +113,12 @@ def test_an_empty_set_is_described() -> None:
     templates, bits = mine_templates(streams, 3, 2)
     assert isinstance(templates, Templates)
     assert len(describe_slots(templates, streams).exists) == len(bits) == 0
+
+
+@given(st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 5).map(lambda i: (7 << 32) + i), max_size=400))
+@settings(max_examples=200)
+def test_order_is_stable_and_shell_sort_sorts(keys: list[int]) -> None:
+    values = np.array(keys, np.uint64)
+    assert stable_order(values).tolist() == np.argsort(values, kind="stable").tolist()
+    shell_sort(values)
+    assert values.tolist() == sorted(keys)
