@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,14 +31,14 @@ from memaudit.rank import TEMPLATE
 from memaudit.readback import Library
 from memaudit.schemas import KINDS, conform
 from memaudit.scratch import Scratch
-from memaudit.sources import ColumnChoice, Source, discover
+from memaudit.sources import ColumnChoice, Source, discover, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from memaudit.config import ScanConfig
-    from memaudit.ingest import Tally, Texts
+    from memaudit.ingest import Texts
+    from memaudit.tally import Tally
 
 
 _RANKED = ("clusters.parquet", "templates.parquet", "triggers.parquet", "findings.parquet")
@@ -70,6 +71,8 @@ def scan(
     audit = store.begin(out, config.identity(), inputs, fresh)
     if audit.complete:
         return ScanResult(audit, _bad_files(audit), already_done=True)
+    if not any((Path(__file__).parent / "text" / "__pycache__").glob("*.nbi")):
+        progress.note("first use: the kernels are compiled now, which takes most of a minute, once")
     _read(audit, sources, choice, config, progress)
     texts = load_texts(audit.work)
     stars = _near(audit, texts, config, progress)
@@ -93,11 +96,14 @@ def _read(
     with progress.stage("reading captions") as advance:
         tally, n_rows, weight = ingest(sources, choice, audit, config.worker_count(), advance)
     _refuse_nothing(tally)
+    for columns in tally.columns():
+        progress.note(f"captions read from: {shown(columns)}")
     texts = load_texts(audit.work)
     audit.write("files", tally.frame())
     audit.write("texts", _texts_frame(audit, texts, n_rows, weight, tally.has_images))
     skipped = sum((f.skipped for f in tally.files), Counter[str]())
     audit.manifest["bad_files"] = [(f.path, f.error) for f in tally.files if f.error]
+    audit.manifest["columns"] = tally.columns()
     audit.manifest["totals"] = {
         "rows": sum(f.rows for f in tally.files),
         "skipped": dict(skipped),
@@ -113,7 +119,7 @@ def _refuse_nothing(tally: Tally) -> None:
     broken = [f for f in tally.files if f.error]
     if broken and len(broken) == len(tally.files):
         more = f" (and {len(broken) - 1} more files)" if len(broken) > 1 else ""
-        raise BadInput(f"nothing could be read: {broken[0].error}{more}", "", "memaudit scan DATA --column NAME")
+        raise BadInput(f"nothing could be read{more}", broken[0].error or "", broken[0].hint or "check the files")
 
 
 def _texts_frame(

@@ -104,8 +104,14 @@ def _say(text: str) -> None:
 
 def _put(text: str, stream: Any) -> None:
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
-    stream.flush()
+    said = text.encode(encoding, "backslashreplace").decode(encoding)
+    if stream is not sys.stderr:
+        stream.write(said)
+        stream.flush()
+        return
+    with contextlib.suppress(OSError, ValueError):  # a note that nobody reads must not end the work
+        stream.write(said)
+        stream.flush()
 
 
 def _option(*names: str, **settings: Any) -> Callable[[_Command], _Command]:

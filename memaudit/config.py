@@ -84,8 +84,8 @@ SETTINGS = {
 def load_settings(folder: Path | None = None) -> dict[str, Any]:
     """Settings of `memaudit.toml`, else `[tool.memaudit]` of pyproject.toml, in `folder` (default: the current one).
 
-    Returns flag names to values. Raises UsageError for a file that is not TOML, a key that does not exist (with the
-    nearest one that does) or a value of the wrong type.
+    Settings stand in a table `scan` or directly. Returns flag names to values. Raises UsageError for a file that is
+    not TOML, a key that does not exist (with the nearest one that does) or a value of the wrong type.
     """
     base = folder or Path.cwd()
     for path, keys in ((base / "memaudit.toml", ()), (base / "pyproject.toml", ("tool", "memaudit"))):
@@ -93,7 +93,8 @@ def load_settings(folder: Path | None = None) -> dict[str, Any]:
             continue
         table = _table(path, keys)
         if table is not None:
-            return _checked(table.get("scan", {}), _only_scan(table, path))
+            scan, flat = table.get("scan", {}), {key: value for key, value in table.items() if key != "scan"}
+            return _checked({**flat, **scan} if isinstance(scan, dict) else scan, path)
     return {}
 
 
@@ -107,17 +108,12 @@ def _table(path: Path, keys: tuple[str, ...]) -> dict[str, Any] | None:
     return table if isinstance(table, dict) else None
 
 
-def _only_scan(table: dict[str, Any], path: Path) -> Path:
-    for key in table:
-        if key != "scan":
-            raise UsageError(f"unknown table [{key}] in {path.name}", "known: [scan]", "move the settings under [scan]")
-    return path
-
-
 def _checked(settings: Any, path: Path) -> dict[str, Any]:
     if not isinstance(settings, dict):
         raise UsageError(f"[scan] in {path.name} is not a table", f"found {type(settings).__name__}")
     for key, value in settings.items():
+        if key not in SETTINGS and isinstance(value, dict):
+            raise UsageError(f"unknown table [{key}] in {path.name}", "known: [scan]", "move the settings under [scan]")
         if key not in SETTINGS:
             near = difflib.get_close_matches(key.replace("_", "-"), SETTINGS, n=1)
             known = f"known: {', '.join(SETTINGS)}"

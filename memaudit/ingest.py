@@ -9,9 +9,7 @@ from __future__ import annotations
 import itertools
 import queue
 import threading
-from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -23,8 +21,9 @@ from memaudit.errors import BadInput
 from memaudit.ragged import offsets_of
 from memaudit.schemas import MEMBERS
 from memaudit.scratch import Column, read_column
-from memaudit.sources import ColumnChoice, open_source, shown
+from memaudit.sources import ColumnChoice, open_source
 from memaudit.store import no_space_is_clear
+from memaudit.tally import FileTally, Tally
 from memaudit.text.arrow import buffers, hash_sites, hash_values
 from memaudit.text.lexer import LexedBatch, lex_buffers
 
@@ -49,53 +48,6 @@ STREAMS = {
     "n_words": "u4",
 }
 """Columns of unique texts under work/: streams, and what TEXTS says of each text."""
-
-
-@dataclass
-class FileTally:
-    """What was read of one source."""
-
-    path: str
-    size: int
-    rows: int = 0
-    skipped: Counter[str] = field(default_factory=Counter)
-    error: str | None = None
-
-    def as_row(self, file: int) -> dict[str, object]:
-        reasons = [f"{n:,} {why}" for why, n in sorted(self.skipped.items())] + ([self.error] if self.error else [])
-        return {
-            "file": file,
-            "path": _utf8(self.path),
-            "size": self.size,
-            "rows": self.rows,
-            "skipped": sum(self.skipped.values()),
-            "reason": ", ".join(reasons) or None,
-        }
-
-
-def _utf8(path: str) -> str:
-    """The path itself, so that it can be opened again; escaped where it is no valid text."""
-    return path if path.isascii() or path.encode(errors="replace").decode() == path else shown(path)
-
-
-@dataclass
-class Tally:
-    """What was read in all."""
-
-    files: list[FileTally] = field(default_factory=list)
-    captions: int = 0
-    has_images: bool = False
-
-    def frame(self) -> pl.DataFrame:
-        schema = {
-            "file": pl.UInt32,
-            "path": pl.String,
-            "size": pl.UInt64,
-            "rows": pl.UInt64,
-            "skipped": pl.UInt64,
-            "reason": pl.String,
-        }
-        return pl.DataFrame([tally.as_row(i) for i, tally in enumerate(self.files)], schema=schema)
 
 
 class Texts(NamedTuple):
@@ -204,11 +156,14 @@ def _read_ahead(sources: list[Source], choice: ColumnChoice, tally: Tally) -> It
         try:
             for file, source in enumerate(sources):
                 try:
-                    for batch in open_source(source, choice).batches():
+                    reader = open_source(source, choice)
+                    tally.files[file].columns = reader.columns
+                    for batch in reader.batches():
                         if not put((file, batch)):
                             return
                 except BadInput as error:
                     tally.files[file].error = "; ".join(filter(None, (error.what, error.why)))
+                    tally.files[file].hint = error.hint
             put(None)
         except BaseException as error:  # handed to the thread that scans
             put(error)

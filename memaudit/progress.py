@@ -6,6 +6,7 @@ stdout stay clean.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from contextlib import contextmanager
@@ -46,7 +47,7 @@ class PlainProgress:
         self.stream = stream or sys.stderr
 
     @contextmanager
-    def stage(self, name: str, total: int | None = None) -> Iterator[Callable[[int], None]]:  # noqa: ARG002
+    def stage(self, name: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
         started, done = time.monotonic(), 0
 
         def advance(units: int) -> None:
@@ -54,11 +55,12 @@ class PlainProgress:
             done += units
 
         yield advance
-        count = f"{done:,} " if done else ""
+        count = f"{done:,} " if done and total is None else ""  # a known total counts steps, which tell nobody anything
         self.note(f"{name}: {count}in {time.monotonic() - started:.1f} s")
 
     def note(self, message: str) -> None:
-        print(message, file=self.stream, flush=True)
+        with contextlib.suppress(OSError, ValueError):  # nobody reads: the work goes on all the same
+            print(message, file=self.stream, flush=True)
 
 
 class RichProgress:

@@ -88,7 +88,7 @@ class Audit:
     def scan(self, name: str) -> pl.LazyFrame:
         """The frame called `name`, lazily. Raises BadInput when it is missing or damaged."""
         try:
-            return pl.scan_parquet(self.path(name)).select(FRAMES[name].names())
+            return pl.scan_parquet(self.path(name), glob=False).select(FRAMES[name].names())
         except (OSError, pl.exceptions.PolarsError) as error:
             raise self._damaged(name, error) from error
 
@@ -124,7 +124,7 @@ class Audit:
 
     def adopt(self, name: str, temporary: Path, rows: int) -> None:
         """Rename a finished parquet file to the frame called `name` after counting its rows once more."""
-        found = pl.scan_parquet(temporary).select(pl.len()).collect().item()
+        found = pl.scan_parquet(temporary, glob=False).select(pl.len()).collect().item()
         if found != rows:
             raise BadInput(
                 f"{name}.parquet was not written whole", f"{found} of {rows} rows came back", "check the disk"
@@ -205,8 +205,9 @@ def begin(folder: str | Path, config: dict[str, Any], inputs: list[dict[str, Any
     folder = Path(folder)
     identity = {"config": config, "inputs": inputs}
     known = None if fresh and _is_audit(folder) else read_manifest(folder)
-    if known is None:
-        _clear(folder, fresh)
+    nothing_done = known is not None and known["status"] != "complete" and not known["stages"]
+    if known is None or nothing_done:  # a scan that failed before its first stage ended leaves nothing to protect
+        _clear(folder, fresh or nothing_done)
     elif {k: known.get(k) for k in identity} == identity:
         if known["status"] != "complete" and known["tool"] != __version__:
             why = f"version {known['tool']} began it, this is {__version__}"

@@ -23,6 +23,7 @@ LAYERS = (
     ("cli",),
     ("audit", "report", "export", "verify", "clean", "check", "allow", "doctor"),
     ("ingest", "readback", "describe", "findings", "clusters"),
+    ("tally",),
     ("rank",),
     ("detect",),
     ("text", "sources", "ragged", "scratch"),

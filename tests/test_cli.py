@@ -339,3 +339,14 @@ def test_an_interrupted_process() -> None:
     assert scan.returncode == 130
     assert "memaudit scan data.parquet -o audit" in err
     assert "Traceback" not in err
+
+
+def test_a_reader_that_leaves_does_not_end_the_scan(tmp_path: Path) -> None:
+    """stderr and stdout into a pipe that nobody reads: the audit is finished all the same."""
+    pl.DataFrame({"caption": ["one two three four"] * 50}).write_csv(tmp_path / "a.csv")
+    command = [sys.executable, "-m", "memaudit", "scan", "a.csv", "-o", "audit"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        process.wait()
+    assert '"complete"' in (tmp_path / "audit" / "manifest.json").read_text()

@@ -236,9 +236,13 @@ def test_exact_findings_keep_exactly_one_row(tmp_path: Path) -> None:
         Cluster("exact", [0], "high", 0.6, False), Cluster("exact", [1], "medium", 0.3, False),
     ])  # fmt: skip
     audit = build(tmp_path, case)
-    lines = exported(audit, "members")
+    lines = exported(audit, "members", min_severity="info")
     assert lines.filter(action="keep")["row"].to_list() == [0, 1]
     assert exported(audit, "rows")["row"].to_list() == [2, 4, 6, 8]
+    # Without a severity all members are listed, and those are dropped that the default blocklist drops.
+    default = exported(audit, "members")
+    assert len(default) == 10
+    assert default.filter(action="drop")["row"].to_list() == [2, 4, 6, 8]
     assert exported(audit, "rows", min_severity="low")["row"].to_list() == list(range(2, 10))
 
 

@@ -303,3 +303,17 @@ def test_memory_and_its_files_do_not_change_the_result(tmp_path: Path, rng: np.r
     usual, tight = audited(tmp_path, data, name="a").audit, audited(tmp_path, data, name="b", memory=1000).audit
     for name in FRAMES:
         assert usual.path(name).read_bytes() == tight.path(name).read_bytes(), name
+
+
+def test_a_scan_that_failed_at_once_blocks_no_correction(tmp_path: Path) -> None:
+    pl.DataFrame({"a": ["one two three"] * 5, "b": ["x"] * 5}).write_csv(tmp_path / "a.csv")
+    with pytest.raises(BadInput) as raised:
+        audited(tmp_path, str(tmp_path / "a.csv"))
+    assert len(raised.value.lines()) == 3
+    assert audited(tmp_path, str(tmp_path / "a.csv"), columns=("a",)).audit.complete
+
+
+def test_a_folder_named_like_a_pattern(tmp_path: Path) -> None:
+    audit = audited(tmp_path, write(tmp_path / "a.parquet", ["one two three"] * 50), name="au[1]").audit
+    assert len(audit.frame("findings")) == 1
+    assert audit.manifest["columns"] == ["caption"]

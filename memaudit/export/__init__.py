@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from memaudit.export.lines import Plan
     from memaudit.export.writers import Writer
     from memaudit.progress import Progress
     from memaudit.store import Audit
@@ -82,8 +83,8 @@ def export(
     """Write one view of an audit to the file `out` (None: stdout).
 
     view: of `VIEWS`. *rows* is the blocklist: only rows to drop, one line per row and cluster. *members* lists every
-    row of every finding with the action that the blocklist of the same `min_severity` takes, so that the two never
-    disagree: `drop`, or `keep` for the rows that stay (`lines.plan` says which) and wherever the finding is
+    row of every finding with the action that the blocklist takes (of `min_severity`, else of its default), so that the
+    two never disagree: `drop`, or `keep` for the rows that stay (`lines.plan` says which) and wherever the finding is
     suppressed. *clusters* are the findings, *patterns* regular expressions for raw prompts. min_severity: None means
     `DEFAULT_SEVERITY`. format: of `FORMATS`; JSON is one object a line. raw: CSV cells as they are, even those that a
     spreadsheet would run.
@@ -96,7 +97,8 @@ def export(
     severity, progress = min_severity or DEFAULT_SEVERITY[view], progress or Silent()
     if view in ("rows", "members"):
         with opened(out, format, LINES, raw) as writer:
-            return _write_lines(audit, view, severity, writer, progress)
+            decided = plan(audit, severity, min_severity or DEFAULT_SEVERITY["rows"])
+            return _write_lines(audit, view, decided, writer, progress)
     findings = audit.frame("findings").filter(at_least(severity))
     frame = _clusters(findings, format) if view == "clusters" else _patterns(audit, findings)
     with opened(out, format, frame.schema, raw) as writer:
@@ -104,8 +106,7 @@ def export(
     return Exported(len(frame), True)
 
 
-def _write_lines(audit: Audit, view: str, severity: str, writer: Writer, progress: Progress) -> Exported:
-    decided = plan(audit, severity)
+def _write_lines(audit: Audit, view: str, decided: Plan, writer: Writer, progress: Progress) -> Exported:
     originals = Originals(audit)
     n_lines, n_shared = 0, 0
     with progress.stage(f"exporting {view}") as advance:

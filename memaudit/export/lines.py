@@ -45,24 +45,25 @@ class Plan:
     entries: pl.DataFrame
     kept: pl.DataFrame
     kept_ids: pl.DataFrame
+    acting: pl.Expr  # which of the findings drop rows
 
 
-def plan(audit: Audit, min_severity: str) -> Plan:
-    """Decide which rows stay.
+def plan(audit: Audit, listed: str, acting: str) -> Plan:
+    """Decide which rows stay. Findings from severity `listed` on are listed, those from `acting` on drop rows.
 
-    A blocklist names every row of the listed clusters but these: the first row of each template finding's
+    A blocklist names every row of the acting clusters but these: the first row of each template finding's
     representative, and the first row of *every* exact and near cluster's representative, listed or not, so that no
     list of rows at any severity removes all of an exact or near cluster. A template family of 1,000 captions that
     occur twice each therefore keeps 1,000 rows.
     """
-    findings = audit.frame("findings").filter(at_least(min_severity))
-    acting = findings.filter(~pl.col("suppressed"))
+    findings = audit.frame("findings").filter(at_least(listed))
+    acts = at_least(acting) & ~pl.col("suppressed")
     clusters = audit.scan("clusters").select("cluster_id", "text_id")
     inside = clusters.join(findings.lazy().select("cluster_id"), on="cluster_id", how="semi")
-    kept = _kept(audit, acting)
+    kept = _kept(audit, findings.filter(acts))
     ids = audit.scan("members").join(kept.lazy(), on=PLACE, how="semi").select("id").drop_nulls().unique()
     entries, kept_ids = collected(audit, inside, "clusters"), collected(audit, ids, "members")
-    return Plan(_labelled(audit, findings), entries, kept, kept_ids)
+    return Plan(_labelled(audit, findings), entries, kept, kept_ids, acts)
 
 
 def _kept(audit: Audit, acting: pl.DataFrame) -> pl.DataFrame:
@@ -103,7 +104,8 @@ def member_lines(audit: Audit, plan: Plan) -> Iterator[pl.DataFrame]:
         found = found.unique([*PLACE, "cluster_id"], keep="first", maintain_order=True)
         found = found.join(plan.findings, on="cluster_id", how="left", maintain_order="left")
         found = found.join(plan.kept.with_columns(kept=True), on=PLACE, how="left", maintain_order="left")
-        drop = pl.col("kept").is_null() & ~pl.col("suppressed")
+        # a row's lines agree, those of suppressed findings apart
+        drop = pl.col("kept").is_null() & ~pl.col("suppressed") & plan.acting.any().over(PLACE)
         yield found.with_columns(
             action=pl.when(drop).then(pl.lit("drop")).otherwise(pl.lit("keep")), risk=pl.col("risk").max().over(PLACE)
         )

@@ -77,6 +77,8 @@ def why(finding: Mapping[str, Any], most: int = 3) -> list[dict[str, Any]]:
     told = [name for name in FEATURES if not (finding["kind"] == "exact" and name == "fixed_share")]
     added = {name: finding["features"].get(name) or 0.0 for name in told}
     best = sorted((name for name in told if added[name] >= LITTLE), key=lambda name: -added[name])[:most] or ["rows"]
+    if finding["n_domains"] is None:  # not known: no reader should be told that there are several
+        told = [name for name in told if name != "domain_focus"]
     worst = sorted((name for name in told if added[name] <= -LITTLE), key=lambda name: added[name])[:1]
     # Domains never add much (one is what others are compared with), and yet a reader asks for them.
     domains = ["domain_focus"] if finding["n_domains"] is not None else []
@@ -112,7 +114,7 @@ def reason(feature: str, finding: Mapping[str, Any]) -> str:
         return "boilerplate around free text" if less else "narrow slots"
     if feature == "domain_focus":
         n = finding["n_domains"]
-        return "several domains" if n is None else "one domain" if n == 1 else plural(n, "domain")
+        return "domains unknown" if n is None else "one domain" if n == 1 else plural(n, "domain")
     return "words that select it"
 
 

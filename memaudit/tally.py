@@ -1,0 +1,66 @@
+"""What a scan read, file by file: rows, rows skipped with their reasons, columns, and what could not be read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from memaudit.schemas import FILES
+from memaudit.sources import shown
+
+if TYPE_CHECKING:
+    from memaudit.sources import Columns
+
+
+@dataclass
+class FileTally:
+    """What was read of one source."""
+
+    path: str
+    size: int
+    rows: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    error: str | None = None
+    hint: str = ""  # what the error says to try
+    columns: Columns | None = None  # what was taken for captions, ids, ...
+
+    def as_row(self, file: int) -> dict[str, object]:
+        reasons = [f"{n:,} {why}" for why, n in sorted(self.skipped.items())] + ([self.error] if self.error else [])
+        return {
+            "file": file,
+            "path": _utf8(self.path),
+            "size": self.size,
+            "rows": self.rows,
+            "skipped": sum(self.skipped.values()),
+            "reason": ", ".join(reasons) or None,
+        }
+
+
+def _utf8(path: str) -> str:
+    """The path itself, so that it can be opened again; escaped where it is no valid text."""
+    return path if path.isascii() or path.encode(errors="replace").decode() == path else shown(path)
+
+
+@dataclass
+class Tally:
+    """What was read in all."""
+
+    files: list[FileTally] = field(default_factory=list)
+    captions: int = 0
+    has_images: bool = False
+
+    def columns(self) -> list[str]:
+        """What was read as what, each way once: "caption (id uid, image url, hash phash)"."""
+        told: dict[str, None] = {}
+        for columns in (f.columns for f in self.files if f.columns):
+            roles = {"id": columns.id, "image": columns.image, "hash": columns.hash}
+            extra = [f"{role} {name}" for role, name in roles.items() if name]
+            extra += [f"weight {name}" for name in columns.weights]
+            told[", ".join(columns.captions) + (f" ({', '.join(extra)})" if extra else "")] = None
+        return list(told)
+
+    def frame(self) -> pl.DataFrame:
+        return pl.DataFrame([tally.as_row(i) for i, tally in enumerate(self.files)], schema=FILES)
