@@ -55,8 +55,8 @@ class PlainProgress:
             done += units
 
         yield advance
-        count = f"{done:,} " if done and total is None else ""  # a known total counts steps, which tell nobody anything
-        self.note(f"{name}: {count}in {time.monotonic() - started:.1f} s")
+        count = f"{done:,} in " if done and total is None else ""  # a known total counts steps, which tell nobody anything
+        self.note(f"{name}: {count}{time.monotonic() - started:.1f} s")
 
     def note(self, message: str) -> None:
         with contextlib.suppress(OSError, ValueError):  # nobody reads: the work goes on all the same
