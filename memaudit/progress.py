@@ -55,7 +55,8 @@ class PlainProgress:
             done += units
 
         yield advance
-        count = f"{done:,} in " if done and total is None else ""  # a known total counts steps, which tell nobody anything
+        # a known total counts steps, which tell nobody anything
+        count = f"{done:,} in " if done and total is None else ""
         self.note(f"{name}: {count}{time.monotonic() - started:.1f} s")
 
     def note(self, message: str) -> None:
