@@ -63,9 +63,7 @@ def scan(
     UsageError when `out` is refused.
     """
     progress, started = progress or Silent(), time.monotonic()
-    choice = ColumnChoice(
-        config.columns, config.id_column, config.image_column, config.hash_column, config.weight_columns
-    )
+    choice = ColumnChoice.of(config.identity())
     sources = discover(data, exclude=(out,))
     inputs = [{"path": s.path, "size": s.size, "fingerprint": s.fingerprint()} for s in sources]
     audit = store.begin(out, config.identity(), inputs, fresh)

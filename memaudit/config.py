@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import tomllib
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +62,6 @@ class ScanConfig:
     def digest(self) -> str:
         """16 hex digits of `identity`."""
         return hashlib.blake2b(json.dumps(self.identity(), sort_keys=True).encode(), digest_size=8).hexdigest()
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 SETTINGS = {

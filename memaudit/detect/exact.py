@@ -6,7 +6,6 @@ import numba as nb
 import numpy as np
 
 _EMPTY = np.uint32(0xFFFFFFFF)
-MAX_TEXTS = 2**32 - 2
 
 
 @nb.njit(cache=True, nogil=True)

@@ -19,8 +19,7 @@ from memaudit.sources.batches import decoded
 from memaudit.sources.files import table_format
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from typing import Any
+    from collections.abc import Iterator
 
     from memaudit.store import Audit
 
@@ -49,7 +48,7 @@ class Originals:
         self.paths: dict[int, str] = dict(zip(frame["file"].to_list(), frame["path"].to_list(), strict=True))
         self.unread: dict[str, str] = {}  # path -> why
         self._known = {entry.get("path"): entry.get("fingerprint") for entry in audit.manifest.get("inputs", [])}
-        self._choice = column_choice(audit.manifest.get("config", {}))
+        self._choice = ColumnChoice.of(audit.manifest.get("config", {}))
         self._at: _Position | None = None
         self._lost: set[int] = set()  # files that are not tried again
 
@@ -101,17 +100,6 @@ class Originals:
         if self._known.get(path) not in (None, source.fingerprint()):
             raise BadInput(f"{shown(path)} has changed", "it has changed since the scan")
         yield from open_source(source, self._choice).batches()
-
-
-def column_choice(config: Mapping[str, Any]) -> ColumnChoice:
-    """The columns that a scan of this configuration (the manifest's) was asked for."""
-    return ColumnChoice(
-        captions=tuple(config.get("columns") or ()),
-        id=config.get("id_column"),
-        image=config.get("image_column"),
-        hash=config.get("hash_column"),
-        weights=tuple(config.get("weight_columns") or ()),
-    )
 
 
 def _pick(batch: Batch, rows: np.ndarray, columns: np.ndarray) -> tuple[Read, bool]:

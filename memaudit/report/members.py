@@ -88,19 +88,8 @@ def _take(audit: Audit, path: str, column: int, rows: list[dict[str, Any]]) -> N
     known = {entry.get("path"): entry.get("fingerprint") for entry in audit.manifest.get("inputs", [])}
     if known.get(path) not in (None, source.fingerprint()):
         raise BadInput(f"{shown(path)} has changed since the scan", "its captions are not shown")
-    reader = open_source(source, _choice(audit.manifest.get("config", {})))
+    reader = open_source(source, ColumnChoice.of(audit.manifest.get("config", {})))
     at = np.array([row["row"] for row in rows], dtype=np.uint64)
     captions, images = reader.take(at, column), reader.take_images(at)
     for row, caption, image in zip(rows, captions, images, strict=True):
         row.update(caption=caption, image=image)
-
-
-def _choice(config: Mapping[str, Any]) -> ColumnChoice:
-    """The columns that the scan was asked for."""
-    return ColumnChoice(
-        captions=tuple(config.get("columns") or ()),
-        id=config.get("id_column"),
-        image=config.get("image_column"),
-        hash=config.get("hash_column"),
-        weights=tuple(config.get("weight_columns") or ()),
-    )

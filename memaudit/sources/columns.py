@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -36,6 +36,17 @@ class ColumnChoice:
     image: str | None = None
     hash: str | None = None
     weights: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> ColumnChoice:
+        """The choice that a scan's configuration makes, as its manifest holds it."""
+        return cls(
+            captions=tuple(config.get("columns") or ()),
+            id=config.get("id_column"),
+            image=config.get("image_column"),
+            hash=config.get("hash_column"),
+            weights=tuple(config.get("weight_columns") or ()),
+        )
 
 
 @dataclass(frozen=True)
