@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test lint format clean
+.PHONY: help demo test lint format bench clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -35,8 +35,11 @@ format: .venv/.dev  ## rewrite the code as ruff wants it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-clean:  ## remove the virtual environment and what demo wrote
-	rm -rf .venv demo blocklist.csv
+bench: .venv/.dev .bench-venv/.installed  ## compare with other tools on the same captions, rewrite docs/performance.md
+	$(BIN)/python -m tests.bench.bench --peers .bench-venv/bin/python --page docs/performance.md $(BENCH)
+
+clean:  ## remove the virtual environments and what demo wrote
+	rm -rf .venv .bench-venv demo blocklist.csv
 
 $(BIN)/python:
 	@test -n '$(PYTHON)' || { echo 'error: Python 3.11 or later is needed; try: make PYTHON=/path/to/python3.11'; exit 1; }
@@ -50,3 +53,8 @@ $(BIN)/python:
 .venv/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) -e '.[dev]'
 	@touch $@ .venv/.base
+
+.bench-venv/.installed: tests/bench/peers.txt | $(BIN)/python
+	$(BIN)/python -m venv .bench-venv
+	.bench-venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@

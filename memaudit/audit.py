@@ -9,29 +9,31 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
 from memaudit import store
-from memaudit.clusters import Clusters, assemble, cluster_frame, select
-from memaudit.detect.evidence import rows_by_text
-from memaudit.detect.near import Streams, near_edges
+from memaudit.clusters import Clusters, assemble, chosen_ids, describe, score_all, select, write_clusters
+from memaudit.detect.chosen import choose, total
+from memaudit.detect.grams import Tokens, passes
+from memaudit.detect.near import PROGRESS, Streams, near_edges
 from memaudit.detect.slots import describe_slots
 from memaudit.detect.stars import Stars, cut_stars
-from memaudit.detect.templates import Templates, Tokens, mine_templates
+from memaudit.detect.templates import Templates, mine_templates
 from memaudit.errors import BadInput
 from memaudit.findings import findings_frames
-from memaudit.ingest import ingest, load_texts
+from memaudit.ingest import ingest, is_whole, load_rows, load_texts
 from memaudit.progress import Progress, Silent
-from memaudit.rank import TEMPLATE
+from memaudit.ragged import pick
+from memaudit.rank import TEMPLATE, Scores
 from memaudit.readback import Library
-from memaudit.schemas import KINDS, conform
-from memaudit.scratch import Scratch
+from memaudit.scratch import KeptSteps, read_column
 from memaudit.sources import ColumnChoice, Source, discover, shown
+from memaudit.writeout import count, forget_read, write_frames
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,8 +67,7 @@ def scan(
     progress, started = progress or Silent(), time.monotonic()
     choice = ColumnChoice.of(config.identity())
     sources = discover(data, exclude=(out,))
-    inputs = [{"path": s.path, "size": s.size, "fingerprint": s.fingerprint()} for s in sources]
-    audit = store.begin(out, config.identity(), inputs, fresh)
+    audit = store.begin(out, config.identity(), _inputs(sources), fresh)
     if audit.complete:
         return ScanResult(audit, _bad_files(audit), already_done=True)
     if not any((Path(__file__).parent / "text" / "__pycache__").glob("*.nbi")):
@@ -76,6 +77,7 @@ def scan(
     stars = _near(audit, texts, config, progress)
     templates, bits = _templates(audit, texts, config, progress)
     _rank(audit, Library(sources, choice, texts), texts, stars, templates, bits, config.worker_count(), progress)
+    _refuse_changed(audit, sources, "scan again with --fresh when it no longer changes")
     audit.close(started)
     return ScanResult(audit, _bad_files(audit))
 
@@ -88,17 +90,19 @@ def _read(
     audit: store.Audit, sources: list[Source], choice: ColumnChoice, config: ScanConfig, progress: Progress
 ) -> None:
     """Stage 1: files, texts and members; the token streams of unique texts in work/."""
-    if audit.has("read"):
+    if audit.has("read") and is_whole(audit.work):
         return
+    audit.forget("read")
     started = time.monotonic()
     with progress.stage("reading captions") as advance:
-        tally, n_rows, weight = ingest(sources, choice, audit, config.worker_count(), advance)
-    _refuse_nothing(tally)
+        tally = ingest(sources, choice, audit.work, config.worker_count(), advance)
+        _refuse_nothing(audit, tally)
+        _refuse_changed(audit, sources, "run the same command again when it no longer changes")
+        counts = count(audit.work, tally.has_images)
+        write_frames(audit, counts)
     for columns in tally.columns():
         progress.note(f"captions read from: {shown(columns)}")
-    texts = load_texts(audit.work)
     audit.write("files", tally.frame())
-    audit.write("texts", _texts_frame(audit, texts, n_rows, weight, tally.has_images))
     skipped = sum((f.skipped for f in tally.files), Counter[str]())
     audit.manifest["bad_files"] = [(f.path, f.error) for f in tally.files if f.error]
     audit.manifest["columns"] = tally.columns()
@@ -106,40 +110,34 @@ def _read(
         "rows": sum(f.rows for f in tally.files),
         "skipped": dict(skipped),
         "captions": tally.captions,
-        "texts": len(n_rows),
+        "texts": len(counts.n_rows),
     }
     audit.finish(
         "read", ("files.parquet", "texts.parquet", "members.parquet"), time.monotonic() - started, tally.captions
     )
+    forget_read(audit.work)
 
 
-def _refuse_nothing(tally: Tally) -> None:
+def _refuse_nothing(audit: store.Audit, tally: Tally) -> None:
     broken = [f for f in tally.files if f.error]
     if broken and len(broken) == len(tally.files):
+        forget_read(audit.work)
         more = f" (and {len(broken) - 1} more files)" if len(broken) > 1 else ""
         raise BadInput(f"nothing could be read{more}", broken[0].error or "", broken[0].hint or "check the files")
 
 
-def _texts_frame(
-    audit: store.Audit, texts: Texts, n_rows: np.ndarray, weight: np.ndarray, has_images: bool
-) -> pl.DataFrame:
-    frame = pl.DataFrame(
-        {
-            "text_id": np.arange(len(n_rows), dtype=np.uint32),
-            "key_lo": texts.key_lo,
-            "key_hi": texts.key_hi,
-            "file": texts.file,
-            "row": texts.row,
-            "n_rows": n_rows,
-            "weight": weight,
-            "n_words": texts.n_words,
-            "column": texts.column,
-        }
-    )
-    if not has_images:
-        return conform("texts", frame.with_columns(n_images=pl.lit(None, pl.UInt32)))
-    images = audit.scan("members").group_by("text_id").agg(n_images=pl.col("image").drop_nulls().n_unique())
-    return conform("texts", frame.lazy().join(images, on="text_id", how="left").sort("text_id").collect())
+def _inputs(sources: list[Source]) -> list[dict[str, Any]]:
+    """What identifies each input, for the manifest."""
+    return [{"path": s.path, "size": s.size, "fingerprint": s.fingerprint()} for s in sources]
+
+
+def _refuse_changed(audit: store.Audit, sources: list[Source], hint: str) -> None:
+    """Raise BadInput when an input is no longer what it was when the scan began: two states of it would be mixed."""
+    for source, begun in zip(sources, audit.manifest["inputs"], strict=True):
+        if source.fingerprint() != begun["fingerprint"]:
+            forget_read(audit.work)
+            why = "what was read of it may be from before or from after"
+            raise BadInput(f"{shown(source.path)} changed while it was scanned", why, hint)
 
 
 def _near(audit: store.Audit, texts: Texts, config: ScanConfig, progress: Progress) -> Stars:
@@ -148,15 +146,10 @@ def _near(audit: store.Audit, texts: Texts, config: ScanConfig, progress: Progre
         return Stars(**audit.read_arrays("near"))
     started = time.monotonic()
     streams = Streams(texts.words, texts.word_at, texts.key_lo, texts.key_hi)
-    with progress.stage("near duplicates", 25 * len(texts.key_lo)) as advance:
-        edges, _ = near_edges(
-            streams,
-            config.threshold,
-            config.worker_count(),
-            Scratch(audit.work, config.memory_budget()).allocate,
-            advance,
-        )
-        stars = cut_stars(streams, edges, config.threshold)
+    threads, memory, steps = config.worker_count(), config.memory_budget(), KeptSteps(audit.work, "near")
+    with progress.stage("near duplicates", PROGRESS * len(texts.key_lo)) as advance:
+        edges, label = near_edges(streams, config.threshold, threads, memory, steps, advance)
+        stars = cut_stars(streams, edges, label, config.threshold)
     file = audit.write_arrays("near", stars._asdict())
     audit.finish("near", (file,), time.monotonic() - started, len(edges.left))
     return stars
@@ -168,15 +161,14 @@ def _templates(
     """Stage 3: caption templates, and the information of every text."""
     if audit.has("templates"):
         arrays = audit.read_arrays("templates")
-        bits = arrays.pop("text_bits")
-        return Templates(**arrays), bits
+        return Templates(**arrays), read_column(audit.work / "text_bits", "f4")
     started = time.monotonic()
-    with progress.stage("caption templates", 2 * len(texts.key_lo)) as advance:
-        templates, bits = mine_templates(
-            Tokens(texts.tokens, texts.token_at), config.min_support, config.worker_count(), advance
-        )
-    file = audit.write_arrays("templates", {**templates._asdict(), "text_bits": bits})
-    audit.finish("templates", (file,), time.monotonic() - started, len(templates))
+    streams, kept = Tokens(texts.tokens, texts.token_at), KeptSteps(audit.work, "templates")
+    work = (1 + passes(len(texts.tokens))) * len(texts.key_lo)
+    with progress.stage("caption templates", work) as advance:
+        templates, bits = mine_templates(streams, config.min_support, config.worker_count(), audit.work, kept, advance)
+    file = audit.write_arrays("templates", templates._asdict())
+    audit.finish("templates", (file, "work/text_bits"), time.monotonic() - started, len(templates))
     return templates, bits
 
 
@@ -193,30 +185,39 @@ def _rank(
     """Stage 4: evidence from rows, risk, and findings in words."""
     started = time.monotonic()
     with progress.stage("ranking") as advance:
-        n_rows = audit.frame("texts")["n_rows"].to_numpy()
-        members = audit.scan("members").select("text_id", pl.col("image", "domain").fill_null(0)).collect()
-        rows = rows_by_text(n_rows, *(members[c].to_numpy() for c in ("text_id", "image", "domain")))
-        clusters, templates = select(assemble(n_rows, stars, templates, bits, rows, texts, threads), templates, texts)
-        slots = describe_slots(templates, Tokens(texts.tokens, texts.token_at))
-        audit.write("clusters", cluster_frame(clusters))
-        for name, frame in findings_frames(clusters, templates, slots, texts, library, threads).items():
+        rows = load_rows(audit.work)
+        clusters = assemble(texts.n_rows, stars, templates, bits)
+        scores = score_all(clusters, texts, rows, threads)
+        clusters, templates, scores, ids = select(clusters, templates, scores, chosen_ids(scores))
+        with ThreadPoolExecutor(2) as pool:
+            writing = pool.submit(write_clusters, audit, clusters)
+            describing = pool.submit(describe_slots, templates, Tokens(texts.tokens, texts.token_at), threads)
+            findings = describe(clusters, templates, ids, texts, rows, threads)
+            slots = describing.result()
+            writing.result()
+        for name, frame in findings_frames(findings, templates, slots, texts, library, threads).items():
             audit.write(name, frame)
-        audit.manifest["totals"].update(_totals(clusters, n_rows))
-        advance(len(clusters))
-    audit.finish("rank", _RANKED, time.monotonic() - started, len(clusters))
+        audit.manifest["totals"].update(_totals(clusters, scores, texts.n_rows))
+        n_clusters = int(clusters.firsts()[-1])
+        advance(n_clusters)
+    audit.finish("rank", _RANKED, time.monotonic() - started, n_clusters)
 
 
-def _totals(clusters: Clusters, n_rows: np.ndarray) -> dict[str, Any]:
+def _totals(clusters: Clusters, scores: Scores, n_rows: np.ndarray) -> dict[str, Any]:
     """How much repeats, by kind: clusters, texts and rows. Templates in the info band are left out: half of a
     language's phrases."""
-    out: dict[str, Any] = {}
-    kind, above_info = clusters.measures.kind, clusters.ranked.severity > 0
-    touched = np.zeros(len(n_rows), np.bool_)
-    for number, name in enumerate(KINDS):
-        which = (kind == number) & (above_info if number == TEMPLATE else True)
-        held = np.zeros(len(n_rows), np.bool_)
-        held[clusters.texts_of(which)] = True
-        touched |= held
-        out[name] = {"clusters": int(which.sum()), "texts": int(held.sum()), "rows": int(n_rows[held].sum())}
-    out["any"] = {"texts": int(touched.sum()), "rows": int(n_rows[touched].sum())}
-    return out
+    shown = np.flatnonzero(scores.severity[clusters.firsts()[TEMPLATE] :] > 0)
+    listed = pick(clusters.template.text, clusters.template.at, shown).values
+    parts = {
+        "exact": (len(clusters.exact), clusters.exact.text),
+        "near": (len(clusters.near), clusters.near.text),
+        "template": (len(shown), listed),
+    }
+    out: dict[str, Any] = {name: {"clusters": n, **_repeated(n_rows, texts)} for name, (n, texts) in parts.items()}
+    return {**out, "any": _repeated(n_rows, *(texts for _, texts in parts.values()))}
+
+
+def _repeated(n_rows: np.ndarray, *texts: np.ndarray) -> dict[str, int]:
+    """Distinct texts, and their rows."""
+    held = choose(len(n_rows), texts)
+    return {"texts": len(held), "rows": total(held, n_rows)}

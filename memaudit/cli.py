@@ -191,7 +191,7 @@ def _defaults(settings: dict[str, Any]) -> dict[str, Any]:
 
 @main.command()
 @click.argument("data", nargs=-1, required=True, type=click.Path())
-@click.option("--output", "-o", required=True, metavar="AUDIT", help="Folder for the audit; made if it is missing.")
+@click.option("--output", "-o", metavar="AUDIT", help="Folder for the audit; made if it is missing.")
 @_option("--column", multiple=True, metavar="NAME", help="Caption column; repeat for several. Default: found by name.")
 @_option("--id-column", metavar="NAME", help="Column that names a row; passed through to every export.")
 @_option("--image-column", metavar="NAME", help="Column with the url or path of the picture.")
@@ -202,12 +202,20 @@ def _defaults(settings: dict[str, Any]) -> dict[str, Any]:
 @_option("--memory", metavar="SIZE", help="Budget such as 8GB. Default: half of the machine.")
 @_option("--threads", type=click.IntRange(min=1), help="Default: all cores.")
 @_option("--fresh", is_flag=True, help="Replace an audit of other input or configuration in that folder.")
+@click.option("--dry-run", is_flag=True, help="Forecast time, memory, disk and exact repetition; writes nothing.")
 @_option(
     "--fail-on", type=click.Choice(SEVERITIES), help="Exit with 1 if there is a finding of this severity or above."
 )
 @click.pass_context
 def scan(
-    ctx: click.Context, /, data: tuple[str, ...], output: str, fresh: bool, fail_on: str | None, **asked: Any
+    ctx: click.Context,
+    /,
+    data: tuple[str, ...],
+    output: str | None,
+    fresh: bool,
+    dry_run: bool,
+    fail_on: str | None,
+    **asked: Any,
 ) -> None:
     """Find repeated captions in DATA and rank them by risk.
 
@@ -217,10 +225,17 @@ def scan(
     """
     if output == STDOUT:
         raise UsageError("an audit does not go to stdout", "it is a folder of several files", "-o AUDIT")
-    from memaudit.audit import scan as run
-    from memaudit.report import next_commands, render_report
+    if dry_run:
+        ctx.exit(_forecast(data, output, _config(**asked)))
+    if output is None:
+        raise UsageError("no folder for the audit", "a scan writes one", "-o AUDIT, or --dry-run for a forecast")
+    from memaudit.interrupt import interruptible
 
-    result = run(data, Path(output), _config(**asked), fresh=fresh, progress=_progress(ctx))
+    with interruptible(EXIT_INTERRUPTED):
+        from memaudit.audit import scan as run
+        from memaudit.report import next_commands, render_report
+
+        result = run(data, Path(output), _config(**asked), fresh=fresh, progress=_progress(ctx))
     if result.already_done:
         _note(ctx, f"{output} already holds this audit; --fresh would scan again")
     for path, why in result.bad_files:
@@ -228,6 +243,16 @@ def scan(
     _deliver(render_report(result.audit, "terminal", _width(), _color(sys.stdout)), STDOUT)
     _note(ctx, next_commands(result.audit))
     ctx.exit(_exit_code(result, fail_on))
+
+
+def _forecast(data: Sequence[str], output: str | None, config: Any) -> int:
+    """Print what a scan would take; returns the exit code."""
+    from memaudit.forecast import forecast
+    from memaudit.report.outlook import render
+
+    found = forecast(data, config, None if output is None else Path(output))
+    _deliver(render(found, _width(), _color(sys.stdout)), STDOUT)
+    return EXIT_INCOMPLETE if found["bad_files"] else EXIT_OK
 
 
 def _config(

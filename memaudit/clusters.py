@@ -1,155 +1,225 @@
-"""Clusters of all kinds side by side: members, what is known of each, risk and family."""
+"""Clusters of all kinds side by side: which there are, how risky they are, and which of them become findings."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 
-from memaudit.detect.evidence import Evidence, RowsByText, evidence
+from memaudit.detect.chosen import choose, gather, numbers
+from memaudit.detect.evidence import Evidence, evidence, evidence_of_all, rows_by_text
 from memaudit.detect.families import families
 from memaudit.detect.templates import Templates, tightest
-from memaudit.ragged import Pieces, joined, offsets_of, owners, pick
-from memaudit.rank import EXACT, NEAR, TEMPLATE, Measures, Ranked, rank
+from memaudit.ragged import Pieces, blocks, joined, offsets_of, pick
+from memaudit.rank import TEMPLATE, Measures, Ranked, Scores, rank, score
 from memaudit.rules import risk_model
-from memaudit.schemas import KIND, KINDS, conform
+from memaudit.schemas import FRAMES, KIND, KINDS, conform
+from memaudit.scratch import release
+from memaudit.store import no_space_is_clear
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from memaudit.detect.stars import Stars
-    from memaudit.ingest import Texts
+    from memaudit.ingest import Rows, Texts
+    from memaudit.store import Audit
+
+SLICE = 1 << 18  # members measured, or written, at a time
+
+
+class Group(NamedTuple):
+    """The clusters of one kind: the k-th owns entries at[k]:at[k + 1].
+
+    text: uint32, similarity: float32 to the representative, by entry; bits: float32, information of the representative
+    or of what is fixed of it, by cluster.
+    """
+
+    at: np.ndarray
+    text: np.ndarray
+    similarity: np.ndarray
+    bits: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.bits)
+
+
+class Clusters(NamedTuple):
+    """All clusters in the order of their ids."""
+
+    exact: Group
+    near: Group
+    template: Group
+
+    def firsts(self) -> np.ndarray:
+        """int64 (4,): the first id of each kind, and the number of clusters."""
+        return offsets_of(np.array([len(group) for group in self], np.int64))
 
 
 @dataclass(frozen=True)
-class Clusters:
-    """All clusters in the order of their ids: exact, near, template."""
+class Findings:
+    """Clusters that become findings, by ascending id; all arrays are by finding."""
 
+    ids: np.ndarray  # int64: their cluster ids
+    by_risk: np.ndarray  # int64: positions in descending order of risk
     members: Pieces  # uint32 text ids
-    similarity: np.ndarray  # float32 by member: to the representative
-    representative: np.ndarray  # text id by cluster
-    source: np.ndarray  # int64 by cluster: which star or template it is; the text itself for exact ones
+    representative: np.ndarray  # uint32 text id
+    template: np.ndarray  # int64: which template it is; -1 for other kinds
     measures: Measures
     evidence: Evidence
     ranked: Ranked
-    family: np.ndarray  # int64 by cluster: id of its family's head
+    family: np.ndarray  # int64: position of its family's head
 
     def __len__(self) -> int:
-        return len(self.representative)
-
-    def texts_of(self, which: np.ndarray) -> np.ndarray:
-        """Member texts of the clusters where `which` (bool, by cluster) holds, repeats included."""
-        texts: np.ndarray = self.members.values[which[owners(self.members.at)]]
-        return texts
-
-    def findings(self) -> np.ndarray:
-        """Clusters that become findings, by descending risk: all above the info band, and of those in it the
-        riskiest."""
-        found = np.flatnonzero(self.ranked.severity >= 0)
-        found = found[np.argsort(-self.ranked.risk[found], kind="stable")]
-        severe = self.ranked.severity[found] > 0
-        place = np.cumsum(~severe) + severe.sum()
-        listed: np.ndarray = found[severe | (place <= risk_model()["info"]["most"])]
-        return listed
+        return len(self.ids)
 
 
-def assemble(
-    n_rows: np.ndarray,
-    stars: Stars,
-    templates: Templates,
-    bits: np.ndarray,
-    rows: RowsByText,
-    texts: Texts,
-    threads: int,
-) -> Clusters:
-    """Put the three kinds side by side, measure and rank them. bits: information of every text."""
-    repeated = np.flatnonzero(n_rows >= 2).astype(np.uint32)
-    exact = Pieces(offsets_of(np.ones(len(repeated), np.int64)), repeated)
-    near, template = Pieces(stars.member_at, stars.text), Pieces(templates.member_at, templates.text)
-    members = joined(exact, near, template)
-    similarity = np.concatenate([np.ones(len(repeated), np.float32), stars.similarity, templates.share])
-    kind = np.repeat(np.array([EXACT, NEAR, TEMPLATE], np.int8), [len(exact), len(near), len(template)])
-    representative = np.concatenate([repeated, stars.text[stars.member_at[:-1]], tightest(templates, texts.key_lo)])
-    rows_evidence = evidence(members.at, members.values, rows, threads)
-    measures = Measures(
-        kind,
-        rows_evidence.n_rows.astype(np.int64),
-        np.diff(members.at),
-        np.concatenate([bits[representative[kind != TEMPLATE]], templates.bits]),
-        _means(similarity, members.at),
-        rows_evidence.focus,
-    )
-    ranked = rank(measures)
-    source = np.concatenate([repeated, np.arange(len(near)), np.arange(len(template))]).astype(np.int64)
-    return Clusters(
-        members, similarity, representative, source, measures, rows_evidence, ranked, np.full(len(kind), -1)
-    )
+def assemble(n_rows: np.ndarray, stars: Stars, templates: Templates, bits: np.ndarray) -> Clusters:
+    """Put the three kinds side by side. n_rows, bits (information): by text."""
+    parts = []
+    for a, b in blocks(len(n_rows), 1 << 24):
+        parts.append((np.flatnonzero(n_rows[a:b] >= 2) + a).astype(np.uint32))
+        release(n_rows)
+    repeated = np.concatenate(parts) if parts else np.empty(0, np.uint32)
+    n = len(repeated)
+    exact = Group(np.arange(n + 1), repeated, np.ones(n, np.float32), gather(bits, repeated))
+    near = Group(stars.member_at, stars.text, stars.similarity, bits[stars.text[stars.member_at[:-1]]])
+    release(bits)
+    return Clusters(exact, near, Group(templates.member_at, templates.text, templates.share, templates.bits))
 
 
-def _means(values: np.ndarray, at: np.ndarray) -> np.ndarray:
-    sums = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
-    means: np.ndarray = (sums[at[1:]] - sums[at[:-1]]) / np.maximum(np.diff(at), 1)
-    return means
+def score_all(clusters: Clusters, texts: Texts, rows: Rows, threads: int) -> Scores:
+    """Risk and severity of every cluster. In slices: what a risk is made of is needed again for findings only."""
+    chosen = choose(len(texts.n_rows), (group.text for group in clusters))
+    grouped = rows_by_text(chosen, texts.n_rows, rows.text, rows.image, rows.site, pictures=False)
+
+    def scored(part: tuple[int, int, int]) -> Scores:
+        kind, first, last = part
+        at, text, similarity, bits = clusters[kind]
+        kinds, n_texts = np.full(last - first, kind, np.int8), np.diff(at[first : last + 1])
+        found = evidence(at, text, similarity, grouped, first, last)
+        return score(_measures(kinds, n_texts, bits[first:last], found))
+
+    with ThreadPoolExecutor(threads) as pool:
+        scores = list(pool.map(scored, [(k, *ab) for k, group in enumerate(clusters) for ab in slices(group.at)]))
+    if not scores:
+        return Scores(np.empty(0, np.float32), np.empty(0, np.int8))
+    return Scores(*(np.concatenate(columns) for columns in zip(*scores, strict=True)))
 
 
-def select(clusters: Clusters, templates: Templates, texts: Texts) -> tuple[Clusters, Templates]:
-    """Without the templates that become no finding: phrases of the language, which would swamp the frame. Families are
-    told here, among findings."""
-    keep = np.union1d(np.flatnonzero(clusters.measures.kind != TEMPLATE), clusters.findings())
-    kept_templates = clusters.source[keep][clusters.measures.kind[keep] == TEMPLATE]
-    own = pick(np.arange(len(templates.text)), templates.member_at, kept_templates)
+def _measures(kind: np.ndarray, n_texts: np.ndarray, bits: np.ndarray, found: Evidence) -> Measures:
+    return Measures(kind, found.n_rows, n_texts, bits, found.share, found.focus)
+
+
+def slices(at: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Ranges of clusters with about `SLICE` members each."""
+    cuts = np.unique([0, *np.searchsorted(at, np.arange(0, at[-1], SLICE)).tolist(), len(at) - 1])
+    return itertools.pairwise(cuts.tolist())
+
+
+def chosen_ids(scores: Scores) -> np.ndarray:
+    """Clusters that become findings, ascending: all above the info band, and of those in it the riskiest, the smaller
+    id on a tie."""
+    severe, info = np.flatnonzero(scores.severity > 0), np.flatnonzero(scores.severity == 0)
+    room = max(risk_model()["info"]["most"] - len(severe), 0)
+    if room < len(info):
+        least = np.partition(scores.risk[info], len(info) - room - 1)[len(info) - room - 1] if room else np.inf
+        info = info[scores.risk[info] >= least]
+        info = info[np.argsort(-scores.risk[info], kind="stable")[:room]]
+    return np.sort(np.concatenate([severe, info]))
+
+
+def select(
+    clusters: Clusters, templates: Templates, scores: Scores, ids: np.ndarray
+) -> tuple[Clusters, Templates, Scores, np.ndarray]:
+    """Without the templates that become no finding: phrases of the language, which would swamp the frame. What is left
+    of the templates keeps its order and takes the ids after the near clusters; `ids` are told anew."""
+    first = int(clusters.firsts()[TEMPLATE])
+    kept = ids[ids >= first] - first
+    own = pick(np.arange(len(templates.text), dtype=np.uint32), templates.member_at, kept)
     templates = Templates(
         own.at,
         templates.text[own.values],
         templates.span[own.values],
         templates.share[own.values],
-        templates.bits[kept_templates],
+        templates.bits[kept],
     )
-    member_keep = np.isin(owners(clusters.members.at), keep)
-    r = clusters.ranked
-    source = clusters.source[keep]
-    source[clusters.measures.kind[keep] == TEMPLATE] = np.arange(len(kept_templates))
-    selected = Clusters(
-        Pieces(offsets_of(np.diff(clusters.members.at)[keep]), clusters.members.values[member_keep]),
-        clusters.similarity[member_keep],
-        clusters.representative[keep],
-        source,
-        Measures(*(column[keep] for column in clusters.measures)),
-        Evidence(*(column[keep] for column in clusters.evidence)),
-        Ranked(
-            r.risk[keep],
-            r.severity[keep],
-            r.rule[keep],
-            r.confidence[keep],
-            {k: v[keep] for k, v in r.features.items()},
-        ),
-        np.full(len(keep), -1),
-    )
-    return replace(selected, family=_families(selected, texts)), templates
+    group = Group(templates.member_at, templates.text, templates.share, templates.bits)
+    scores = Scores(*(np.concatenate([column[:first], column[first:][kept]]) for column in scores))
+    ids = np.concatenate([ids[ids < first], first + np.arange(len(kept))])
+    return clusters._replace(template=group), templates, scores, ids
 
 
-def _families(clusters: Clusters, texts: Texts) -> np.ndarray:
-    """Families of the findings, heads from the broadest to the narrowest; ties by risk, then by key."""
-    m, found = clusters.measures, clusters.findings()
-    order = np.lexsort((texts.key_lo[clusters.representative], -clusters.ranked.risk, -m.n_rows, -m.n_texts))
-    order = order[np.isin(order, found)]
-    at, members = clusters.members
-    return families(order, clusters.ranked.risk, at, members, len(texts.key_lo))
+def _members(clusters: Clusters, ids: np.ndarray) -> tuple[Pieces, np.ndarray]:
+    """Member texts and their similarities of some clusters (ascending)."""
+    firsts = clusters.firsts()
+    text, similarity = [], []
+    for kind, group in enumerate(clusters):
+        own = ids[(ids >= firsts[kind]) & (ids < firsts[kind + 1])] - firsts[kind]
+        text.append(pick(group.text, group.at, own))
+        similarity.append(pick(group.similarity, group.at, own).values)
+    return joined(*text), np.concatenate(similarity)
 
 
-def cluster_frame(clusters: Clusters) -> pl.DataFrame:
-    """CLUSTERS."""
-    owner = owners(clusters.members.at)
-    kinds = pl.Series(clusters.measures.kind[owner].astype(np.uint32)).cast(pl.UInt32)
-    names = pl.Series(list(KINDS), dtype=KIND)
-    return conform(
-        "clusters",
-        pl.DataFrame(
-            {
-                "cluster_id": owner.astype(np.uint32),
-                "kind": names.gather(kinds),
-                "text_id": clusters.members.values.astype(np.uint32),
-                "similarity": clusters.similarity,
-            }
-        ),
-    )
+def describe(
+    clusters: Clusters, templates: Templates, ids: np.ndarray, texts: Texts, rows: Rows, threads: int
+) -> Findings:
+    """Everything that is told of findings but their words. ids: ascending; all templates are among them."""
+    firsts = clusters.firsts()
+    kind = (np.searchsorted(firsts, ids, side="right") - 1).astype(np.int8)
+    members, similarity = _members(clusters, ids)
+    chosen = choose(len(texts.n_rows), (members.values,))
+    grouped = rows_by_text(chosen, texts.n_rows, rows.text, rows.image, rows.site, pictures=True)
+    found = evidence_of_all(*members, similarity, grouped, threads)
+    bits = np.concatenate([group.bits[ids[kind == k] - firsts[k]] for k, group in enumerate(clusters)])
+    measures = _measures(kind, np.diff(members.at), bits, found)
+    ranked = rank(measures)
+    representative = members.values[members.at[:-1]]
+    representative[kind == TEMPLATE] = tightest(templates, texts.key_lo)
+    release(texts.key_lo)
+    template = np.where(kind == TEMPLATE, ids - firsts[TEMPLATE], -1)
+    by_risk = np.argsort(-ranked.risk, kind="stable")
+    keys = np.empty(len(ids), np.uint64)
+    ascending = np.argsort(representative, kind="stable")
+    keys[ascending] = gather(texts.key_lo, representative[ascending])
+    order = np.lexsort((keys, -ranked.risk, -measures.n_rows, -measures.n_texts))
+    family = families(order, ranked.risk, members.at, numbers(chosen, members.values), len(chosen))
+    return Findings(ids, by_risk, members, representative, template, measures, found, ranked, family)
+
+
+def write_clusters(audit: Audit, clusters: Clusters) -> None:
+    """Write CLUSTERS in slices; the same bytes as one frame would hold, not all in memory."""
+    temporary, n_members = audit.folder / ".clusters.parquet.tmp", 0
+    empty = pl.DataFrame(schema=FRAMES["clusters"])
+    with (
+        no_space_is_clear(audit.folder),
+        pq.ParquetWriter(
+            temporary,
+            empty.to_arrow().schema,
+            compression="zstd",
+            compression_level=3,
+            use_dictionary=["kind"],
+            column_encoding=dict.fromkeys(("cluster_id", "text_id"), "DELTA_BINARY_PACKED"),
+        ) as writer,
+    ):
+        for frame in _frames(clusters):
+            writer.write_table(frame.to_arrow())
+            n_members += len(frame)
+    audit.adopt("clusters", temporary, n_members)
+
+
+def _frames(clusters: Clusters) -> Iterator[pl.DataFrame]:
+    """CLUSTERS in slices, each of one kind."""
+    for name, group, first_id in zip(KINDS, clusters, clusters.firsts().tolist(), strict=False):
+        for first, last in slices(group.at):
+            low, high = group.at[first], group.at[last]
+            ids = np.repeat(
+                np.arange(first_id + first, first_id + last, dtype=np.uint32), np.diff(group.at[first : last + 1])
+            )
+            columns = {"cluster_id": ids, "text_id": group.text[low:high], "similarity": group.similarity[low:high]}
+            frame = pl.DataFrame(columns).with_columns(kind=pl.lit(name, KIND))
+            yield conform("clusters", frame)

@@ -2,173 +2,181 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
-from memaudit.describe import (
-    DETAILED,
-    describe_template,
-    fingerprint,
-    normalised,
-    slot_examples,
-    template_text,
-    triggers,
-)
+from memaudit.describe import fingerprint, triggers
 from memaudit.detect.frames import unpack
-from memaudit.ragged import pick
+from memaudit.detect.slots import Slots, TopContents, top_contents
+from memaudit.ragged import offsets_of, pick
 from memaudit.rank import EXACT, NEAR, TEMPLATE
-from memaudit.schemas import CONFIDENCES, FRAMES, KINDS, SEVERITIES, SLOT, conform
+from memaudit.readback import Library, Requests, requests
+from memaudit.schemas import CONFIDENCE, CONFIDENCES, FRAMES, KIND, KINDS, SEVERITIES, SEVERITY, SLOT, conform
+from memaudit.text.spelling import FRAME, WORDS
+from memaudit.text.spelling import SLOT as SLOT_FORM
 
 if TYPE_CHECKING:
-    from memaudit.clusters import Clusters
-    from memaudit.detect.slots import Slots
+    from memaudit.clusters import Findings
     from memaudit.detect.templates import Templates
     from memaudit.ingest import Texts
-    from memaudit.readback import Library
+    from memaudit.text.spelling import Spelled
 
 TRIGGERED = 1000  # findings, by risk, whose triggers are counted
+DETAILED = 1000  # templates, by risk, whose slot values are read back
+SLOT_VALUES = 20  # listed per slot
+
+
+class _Listed(NamedTuple):
+    """Findings as they are listed, by descending risk; arrays by finding."""
+
+    at: np.ndarray  # position in `Findings`
+    kind: np.ndarray
+    representative: np.ndarray
+    template: np.ndarray  # int64, -1 for other kinds
+    span: np.ndarray  # uint64, by *template*: where its runs lie in its representative
 
 
 def findings_frames(
-    clusters: Clusters, templates: Templates, slots: Slots, texts: Texts, library: Library, threads: int
+    findings: Findings, templates: Templates, slots: Slots, texts: Texts, library: Library, threads: int
 ) -> dict[str, pl.DataFrame]:
-    """FINDINGS (by descending risk), TEMPLATES and TRIGGERS of all clusters in the info band or above."""
-    found = clusters.findings()
-    detailed = [c for c in found if clusters.measures.kind[c] == TEMPLATE][:DETAILED]
-    library.fetch(_needed(clusters, templates, slots, found, detailed))
-    written = {
-        int(c): _template_text(clusters, templates, slots, int(c), library) for c in found if _is_template(clusters, c)
-    }
-    prints = [_fingerprint(clusters, int(c), written, library) for c in found]
-    frames = {
-        "findings": _findings(clusters, found, prints, library),
-        "templates": _templates(clusters, templates, slots, written, set(map(int, detailed)), library),
-        "triggers": _triggers(clusters, templates, texts, found[:TRIGGERED], library, threads),
-    }
+    """FINDINGS (by descending risk), TEMPLATES and TRIGGERS."""
+    at = findings.by_risk
+    own = findings.representative[findings.template >= 0]
+    span = templates.span[np.repeat(own, np.diff(templates.member_at)) == templates.text]
+    listed = _Listed(at, findings.measures.kind[at], findings.representative[at], findings.template[at], span)
+    shown = listed.template[listed.template >= 0]
+    top = top_contents(templates, slots, shown[:DETAILED], SLOT_VALUES)
+    back = library.read(
+        _requests(findings, listed, templates, slots, top),
+        listed.representative,
+        listed.representative[:TRIGGERED],
+        threads,
+    )
+    contents, values = back.strings[: len(at)], back.strings[len(at) :]
+    with ThreadPoolExecutor(1) as pool:  # counting triggers leaves Python alone
+        counting = pool.submit(_triggers, findings, listed, texts, back.spelled, threads)
+        lists = _slot_lists(shown, slots, top, values)
+        frames = {
+            "findings": _findings(findings, listed, back.captions, contents),
+            "templates": _templates(findings, listed, templates, slots, contents, lists),
+            "triggers": counting.result(),
+        }
     return {name: conform(name, frame) for name, frame in frames.items()}
 
 
-def _is_template(clusters: Clusters, c: int) -> bool:
-    return bool(clusters.measures.kind[c] == TEMPLATE)
+def _requests(findings: Findings, listed: _Listed, templates: Templates, slots: Slots, top: TopContents) -> Requests:
+    """What fingerprints are made of (the words of an exact cluster, those of all members of a near one, the template),
+    then the values of slots."""
+    n = len(listed.at)
+    place = {kind: np.flatnonzero(listed.kind == kind) for kind in (EXACT, NEAR, TEMPLATE)}
+    near = pick(findings.members.values, findings.members.at, listed.at[place[NEAR]])
+    k = listed.template[place[TEMPLATE]]
+    held = (slots.exists[k] << np.arange(4)).sum(axis=1)
+    parts = [
+        requests(listed.representative[place[EXACT]], WORDS, place[EXACT]),
+        requests(near.values, WORDS, np.repeat(place[NEAR], np.diff(near.at))),
+        requests(listed.representative[place[TEMPLATE]], FRAME, place[TEMPLATE], listed.span[k], held),
+        requests(
+            templates.text[top.entry], SLOT_FORM, n + np.arange(len(top.entry)), templates.span[top.entry], top.slot
+        ),
+    ]
+    return Requests(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-def _needed(clusters: Clusters, templates: Templates, slots: Slots, found: np.ndarray, detailed: list[int]) -> set[int]:
-    """Texts to read back: representatives, members of near clusters (for their fingerprints), examples of slot
-    values."""
-    needed = set(clusters.representative[found].tolist())
-    for c in found[clusters.measures.kind[found] == NEAR]:
-        needed.update(clusters.members.piece(c).tolist())
-    for c in detailed:
-        needed.update(slot_examples(templates, slots, int(clusters.source[c])))
-    return needed
-
-
-def _template_text(clusters: Clusters, templates: Templates, slots: Slots, c: int, library: Library) -> str:
-    k = int(clusters.source[c])
-    return template_text(
-        library.spelled(int(clusters.representative[c])), _span(clusters, templates, c), slots.exists[k]
-    )
-
-
-def _span(clusters: Clusters, templates: Templates, c: int) -> int:
-    """Where the runs of a template lie in its representative."""
-    k = int(clusters.source[c])
-    first = int(templates.member_at[k])
-    own = templates.text[first : int(templates.member_at[k + 1])]
-    return int(templates.span[first + int(np.searchsorted(own, clusters.representative[c]))])
-
-
-def _fingerprint(clusters: Clusters, c: int, written: dict[int, str], library: Library) -> str:
-    kind = clusters.measures.kind[c]
-    if kind == TEMPLATE:
-        return fingerprint("template", written[c])
-    if kind == EXACT:
-        return fingerprint("exact", normalised(library.spelled(int(clusters.representative[c]))))
-    return fingerprint("near", min(normalised(library.spelled(int(t))) for t in clusters.members.piece(c)))
-
-
-def _findings(clusters: Clusters, found: np.ndarray, prints: list[str], library: Library) -> pl.DataFrame:
-    m, e, r = clusters.measures, clusters.evidence, clusters.ranked
-    known_images, known_sites = e.n_images[found] > 0, e.n_sites[found] > 0
-    features = pl.DataFrame({name: values[found] for name, values in r.features.items()})
+def _findings(findings: Findings, listed: _Listed, captions: pa.Array, contents: list[str]) -> pl.DataFrame:
+    at, m, e, r = listed.at, findings.measures, findings.evidence, findings.ranked
+    n_images, n_sites = e.n_images[at], e.n_sites[at]
+    names = [KINDS[kind] for kind in listed.kind.tolist()]
+    prints = [fingerprint(kind, content) for kind, content in zip(names, contents, strict=True)]
     return pl.DataFrame(
         {
-            "cluster_id": found.astype(np.uint32),
+            "cluster_id": findings.ids[at].astype(np.uint32),
             "fingerprint": pl.Series(prints, dtype=pl.String),
-            "kind": pl.Series([KINDS[k] for k in m.kind[found]], dtype=pl.String),
-            "rule": pl.Series(r.rule[found].tolist(), dtype=pl.String),
-            "severity": pl.Series([SEVERITIES[s] for s in r.severity[found]], dtype=pl.String),
-            "confidence": pl.Series([CONFIDENCES[k] for k in r.confidence[found]], dtype=pl.String),
-            "risk": r.risk[found],
-            "representative": pl.Series(
-                [library.caption(int(t)) for t in clusters.representative[found]], dtype=pl.String
-            ),
-            "n_rows": m.n_rows[found],
-            "n_texts": m.n_texts[found],
-            "n_images": pl.Series(e.n_images[found].astype(np.uint64)).set(pl.Series(~known_images), None),
-            "n_domains": pl.Series(e.n_sites[found]).set(pl.Series(~known_sites), None),
-            "features": features.to_struct(),
-            "suppressed": np.zeros(len(found), np.bool_),
-            "reason": pl.Series([None] * len(found), dtype=pl.String),
-            "text_id": clusters.representative[found],
-            "family": clusters.family[found],
+            "kind": _named(listed.kind, KINDS, KIND),
+            "rule": pl.Series(r.rule[at].tolist(), dtype=pl.String),
+            "severity": _named(r.severity[at], SEVERITIES, SEVERITY),
+            "confidence": _named(r.confidence[at], CONFIDENCES, CONFIDENCE),
+            "risk": r.risk[at],
+            "representative": pl.from_arrow(captions),
+            "n_rows": m.n_rows[at],
+            "n_texts": m.n_texts[at],
+            "n_images": pl.Series(n_images.astype(np.uint64)).set(pl.Series(n_images == 0), None),
+            "n_domains": pl.Series(n_sites).set(pl.Series(n_sites == 0), None),
+            "features": pl.DataFrame({name: values[at] for name, values in r.features.items()}).to_struct(),
+            "suppressed": np.zeros(len(at), np.bool_),
+            "reason": pl.Series([None], dtype=pl.String).new_from_index(0, len(at)),
+            "text_id": listed.representative,
+            "family": findings.ids[findings.family[at]],
         }
     )
+
+
+def _named(numbers: np.ndarray, names: tuple[str, ...], kind: pl.Enum) -> pl.Series:
+    return pl.Series(names, dtype=kind).gather(pl.Series(numbers.astype(np.uint32)))
 
 
 def _templates(
-    clusters: Clusters, templates: Templates, slots: Slots, written: dict[int, str], detailed: set[int],
-    library: Library,
-) -> pl.DataFrame:  # fmt: skip
-    ids = np.fromiter(written, np.int64, len(written))
-    k, heads = clusters.source[ids], clusters.family[ids]
-    described = [
-        describe_template(templates, slots, source, library if c in detailed else None)
-        for c, source in zip(written, k.tolist(), strict=True)
-    ]
-    parents = [h if h != c and h in written else None for c, h in zip(written, heads.tolist(), strict=True)]
+    findings: Findings, listed: _Listed, templates: Templates, slots: Slots, contents: list[str], lists: pl.Series
+) -> pl.DataFrame:
+    place = np.flatnonzero(listed.template >= 0)
+    at, k = listed.at[place], listed.template[place]
+    heads = findings.family[at]
+    is_parent = (heads != at) & (findings.template[heads] >= 0)
     return pl.DataFrame(
         {
-            "cluster_id": ids,
-            "parent": pl.Series(parents, dtype=pl.UInt32),
-            "template": pl.Series(list(written.values()), dtype=pl.String),
-            "n_slots": pl.Series([len(d) for d in described], dtype=pl.UInt8),
-            "support_rows": clusters.measures.n_rows[ids],
-            "support_texts": clusters.measures.n_texts[ids],
+            "cluster_id": findings.ids[at],
+            "parent": pl.Series(findings.ids[heads].astype(np.uint32)).set(pl.Series(~is_parent), None),
+            "template": pl.Series([contents[i] for i in place.tolist()], dtype=pl.String),
+            "n_slots": slots.exists[k].sum(axis=1).astype(np.uint8),
+            "support_rows": findings.measures.n_rows[at],
+            "support_texts": findings.measures.n_texts[at],
             "slot_entropy": slots.entropy[k],
-            "fixed_share": clusters.measures.share[ids],
+            "fixed_share": findings.measures.share[at],
             "fixed_bits": templates.bits[k],
-            "slots": _slot_lists(described),
+            "slots": lists,
         }
     )
 
 
-def _slot_lists(described: list[list[dict[str, Any]]]) -> pl.Series:
-    """A list of structs per template, built flat: polars is slow on nested Python objects."""
-    flat = [slot for slots in described for slot in slots]
-    structs = pl.DataFrame(
-        {name: pl.Series([s[name] for s in flat], dtype=kind) for name, kind in SLOT.to_schema().items()}
+def _slot_lists(shown: np.ndarray, slots: Slots, top: TopContents, values: list[str]) -> pl.Series:
+    """The column `slots` of templates `shown`, built flat: a slot's values stand where `top` has its contents, which
+    are those of the first slots."""
+    exists = slots.exists[shown]
+    n_flat = int(exists.sum())
+    starts = np.flatnonzero(np.diff(top.template * 4 + top.slot, prepend=-1))
+    value_at = np.full(n_flat + 1, len(values), np.int64)
+    value_at[: len(starts)] = starts
+    struct = pa.StructArray.from_arrays(
+        [
+            pa.repeat(pa.scalar("text", pa.large_string()), n_flat),
+            pa.array(slots.distinct[shown][exists], pa.uint32()),
+            pa.LargeListArray.from_arrays(value_at, pa.array(values, pa.large_string())),
+            pa.LargeListArray.from_arrays(value_at, pa.array(top.times, pa.uint32())),
+        ],
+        names=[field.name for field in SLOT.fields],
     )
-    at = np.repeat(np.arange(len(described)), [len(d) for d in described])
-    grouped = pl.DataFrame({"at": at, "slots": structs.to_struct()}).group_by("at", maintain_order=True).agg("slots")
-    every = pl.DataFrame({"at": np.arange(len(described))}).join(grouped, on="at", how="left", maintain_order="left")
-    return every["slots"].fill_null([]).cast(pl.List(SLOT))
+    lists = pa.LargeListArray.from_arrays(offsets_of(exists.sum(axis=1)), struct)
+    return pl.Series("slots", lists).cast(pl.List(SLOT))
 
 
 def _triggers(
-    clusters: Clusters, templates: Templates, texts: Texts, found: np.ndarray, library: Library, threads: int
+    findings: Findings, listed: _Listed, texts: Texts, spelled: dict[int, Spelled], threads: int
 ) -> pl.DataFrame:
-    spelled = [library.spelled(int(t)) for t in clusters.representative[found]]
-    spans = [
-        unpack(_span(clusters, templates, int(c))) if _is_template(clusters, c) else [(0, len(s.token_hashes))]
-        for c, s in zip(found, spelled, strict=True)
+    at, k = listed.at[:TRIGGERED], listed.template[:TRIGGERED].tolist()
+    words = [spelled[t] for t in listed.representative[:TRIGGERED].tolist()]
+    fixed = [
+        unpack(int(listed.span[t])) if t >= 0 else [(0, len(s.token_hashes))] for t, s in zip(k, words, strict=True)
     ]
-    members = pick(clusters.members.values, clusters.members.at, found)
+    members = pick(findings.members.values, findings.members.at, at)
     rows = [
-        {"cluster_id": int(c), "words": words, "purity": purity, "coverage": coverage, "n_texts": n}
-        for c, best in zip(found, triggers(spelled, spans, members, texts, threads), strict=True)
-        for words, purity, coverage, n in best
+        {"cluster_id": cluster, "words": phrase, "purity": purity, "coverage": coverage, "n_texts": n}
+        for cluster, best in zip(
+            findings.ids[at].tolist(), triggers(words, fixed, members, texts, threads), strict=True
+        )
+        for phrase, purity, coverage, n in best
     ]
     return pl.DataFrame(rows, schema=FRAMES["triggers"])

@@ -1,45 +1,45 @@
-"""Reading: batches of captions become unique texts, members and the two streams that detection works on.
+"""Reading: batches of captions become unique texts and the two streams that detection works on, as columns in work/.
 
-Three things happen at once: the next batch is read, the last one is lexed by all threads, and members are written.
-Texts themselves are not kept: a text is a pointer to where it first occurs.
+Texts themselves are not kept: a text is a pointer to where it first occurs. Every few million captions the state is
+noted in work/read.json, so that a read which is cut off goes on from there.
 """
 
 from __future__ import annotations
 
-import itertools
-import queue
-import threading
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple
+import contextlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import polars as pl
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
-from memaudit.detect.exact import TextIndex, count_rows
-from memaudit.errors import BadInput
-from memaudit.ragged import offsets_of
-from memaudit.schemas import MEMBERS
+from memaudit.detect.exact import TextIndex, copy_pieces
+from memaudit.errors import NoSpace
+from memaudit.interrupt import undisturbed
+from memaudit.reading import Failed, Opened, read_lexed
 from memaudit.scratch import Column, read_column
-from memaudit.sources import ColumnChoice, open_source
-from memaudit.store import no_space_is_clear
-from memaudit.tally import FileTally, Tally
-from memaudit.text.arrow import buffers, hash_sites, hash_values
-from memaudit.text.lexer import LexedBatch, lex_buffers
+from memaudit.store import READ_STATE, write_atomically
+from memaudit.tally import Tally
+from memaudit.text.arrow import buffers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from memaudit.sources import Batch, Source
-    from memaudit.store import Audit
+    import pyarrow as pa
 
-AHEAD = 2  # batches read before they are needed
+    from memaudit.reading import Lexed, Part
+    from memaudit.sources import Batch, ColumnChoice, Source
+
+CHECKPOINT_ROWS = 1 << 22  # captions between two notes of the state
+BLOCK = 1 << 20  # values of a column read at once
+
 STREAMS = {
     "words": "u4",
-    "word_counts": "u2",
+    "word_at": "i8",
     "tokens": "u4",
-    "token_counts": "u2",
+    "token_at": "i8",
     "key_lo": "u8",
     "key_hi": "u8",
     "file": "u4",
@@ -49,293 +49,286 @@ STREAMS = {
 }
 """Columns of unique texts under work/: streams, and what TEXTS says of each text."""
 
+ROWS = {"row_text": "u4", "row_image": "u8", "row_site": "u4"}
+"""Columns of captions under work/, in the order of members.parquet; with weights also `row_weight`."""
+
+POINTERS = {"row_file": "u4", "row_row": "u8", "row_column": "u1"}
+"""More columns of captions, from which members.parquet is written; with ids also `row_id` (their bytes) and
+`row_id_at` (where each ends)."""
+
 
 class Texts(NamedTuple):
     """Unique texts of a finished read, mapped from work/: text i owns words[word_at[i]:word_at[i + 1]], likewise
     tokens."""
 
-    words: np.ndarray
-    word_at: np.ndarray
-    tokens: np.ndarray
-    token_at: np.ndarray
-    key_lo: np.ndarray
+    words: np.ndarray  # uint32
+    word_at: np.ndarray  # int64 (n + 1,)
+    tokens: np.ndarray  # uint32
+    token_at: np.ndarray  # int64 (n + 1,)
+    key_lo: np.ndarray  # uint64 (n,), with key_hi 128 bits
     key_hi: np.ndarray
-    file: np.ndarray
-    row: np.ndarray
-    column: np.ndarray
-    n_words: np.ndarray
+    file: np.ndarray  # uint32 (n,): where the text first occurs
+    row: np.ndarray  # uint64 (n,)
+    column: np.ndarray  # uint8 (n,)
+    n_words: np.ndarray  # uint32 (n,)
+    n_rows: np.ndarray  # uint32 (n,)
+
+
+class Rows(NamedTuple):
+    """Captions of a finished read in the order of members.parquet, mapped from work/."""
+
+    text: np.ndarray  # uint32: text id
+    image: np.ndarray  # uint64: image key, 0 for none
+    site: np.ndarray  # uint32: site key, 0 for none
+    weight: np.ndarray | None  # float32; None where no source has weights, which then are 1
 
 
 def load_texts(work: Path) -> Texts:
-    """The columns that `ingest` left in work/."""
-    c = {name: read_column(work / name, dtype) for name, dtype in STREAMS.items()}
-    word_at, token_at = offsets_of(c.pop("word_counts")), offsets_of(c.pop("token_counts"))
-    return Texts(c.pop("words"), word_at, c.pop("tokens"), token_at, **c)
+    """The columns that the read stage left in work/; nothing is read before it is touched."""
+    return Texts(**{name: read_column(work / name, dtype) for name, dtype in (STREAMS | {"n_rows": "u4"}).items()})
 
 
-class _MemberWriter:
-    """Writes members.parquet batch by batch under a temporary name."""
+def load_rows(work: Path) -> Rows:
+    """The columns of captions that the read stage left in work/; nothing is read before it is touched."""
+    text, image, site = (read_column(work / name, dtype) for name, dtype in ROWS.items())
+    weight = work / "row_weight"
+    return Rows(text, image, site, read_column(weight, "f4") if weight.is_file() else None)
 
-    def __init__(self, audit: Audit) -> None:
-        self.audit = audit
-        self.temporary = audit.folder / ".members.parquet.tmp"
-        self.rows = 0
-        empty = pl.DataFrame(schema=MEMBERS).to_arrow()
-        with no_space_is_clear(audit.folder):
-            self.writer = pq.ParquetWriter(
-                self.temporary, empty.schema, compression="lz4", use_dictionary=["file", "column"]
-            )
 
-    def write(self, frame: pl.DataFrame) -> None:
-        with no_space_is_clear(self.audit.folder):
-            self.writer.write_table(frame.to_arrow())
-        self.rows += len(frame)
-
-    def finish(self) -> None:
-        with no_space_is_clear(self.audit.folder):
-            self.writer.close()
-        self.audit.adopt("members", self.temporary, self.rows)
+def is_whole(work: Path) -> bool:
+    """Whether the columns that `load_texts` and `load_rows` map are there."""
+    return all((work / name).is_file() for name in (*STREAMS, *ROWS, "n_rows"))
 
 
 def ingest(
-    sources: list[Source], choice: ColumnChoice, audit: Audit, threads: int, advance: Callable[[int], None]
-) -> tuple[Tally, np.ndarray, np.ndarray]:
-    """Read everything once. Writes members.parquet and the columns of `STREAMS` under work/.
+    sources: list[Source], choice: ColumnChoice, work: Path, threads: int, advance: Callable[[int], None]
+) -> Tally:
+    """Read everything once, or what an earlier call has not read yet. Leaves the columns of STREAMS, ROWS and POINTERS
+    under work/.
 
-    advance: called with records read. Returns the tally, n_rows (uint32) and weight (float32) by text.
-    A source that cannot be read, or breaks off, is noted in the tally; the others are read.
+    advance: called with records read. A source that cannot be read, or breaks off, is noted in the tally; the others
+    are read. An interrupt is raised between two batches, with all batches before it kept.
     """
-    tally = Tally([FileTally(s.path, s.size) for s in sources])
-    columns = {name: Column(audit.work / name, dtype) for name, dtype in STREAMS.items()}
-    members, index, counts = _MemberWriter(audit), TextIndex(), _RowCounts()
-    with ThreadPoolExecutor(threads) as pool:
-        for file, lexing in _lex_ahead(_read_ahead(sources, choice, tally), pool, threads):
-            lexed = lexing.result()
-            tally.files[file].skipped.update(lexed.batch.skipped)
-            tally.files[file].rows += len(lexed.batch) + sum(lexed.batch.skipped.values())
-            _take_batch(file, lexed, tally, columns, index, counts, members)
-            advance(len(lexed.batch))
-    for name, keys in zip(("key_lo", "key_hi"), index.keys(), strict=True):
-        columns[name].append(keys)
-    for column in columns.values():
-        column.close()
-    members.finish()
-    return tally, counts.n_rows[: index.n], counts.weight[: index.n]
-
-
-class _RowCounts:
-    """n_rows and weight by text, growing."""
-
-    def __init__(self) -> None:
-        self.n_rows = np.zeros(1 << 16, np.uint32)
-        self.weight = np.zeros(1 << 16, np.float32)
-
-    def add(self, ids: np.ndarray, weights: np.ndarray | None, n_texts: int) -> None:
-        if n_texts > len(self.n_rows):
-            room = n_texts + n_texts // 2
-            self.n_rows = np.concatenate([self.n_rows, np.zeros(room - len(self.n_rows), np.uint32)])
-            self.weight = np.concatenate([self.weight, np.zeros(room - len(self.weight), np.float32)])
-        count_rows(ids, np.ones(len(ids)) if weights is None else weights, self.n_rows, self.weight)
-
-
-def _read_ahead(sources: list[Source], choice: ColumnChoice, tally: Tally) -> Iterator[tuple[int, Batch]]:
-    """Batches of all sources in order, read by a thread of their own. What a reader raises is noted or raised here."""
-    waiting: queue.Queue[tuple[int, Batch] | BaseException | None] = queue.Queue(AHEAD)
-    stop = threading.Event()
-
-    def put(item: tuple[int, Batch] | BaseException | None) -> bool:
-        while not stop.is_set():
-            try:
-                waiting.put(item, timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    def read() -> None:
-        try:
-            for file, source in enumerate(sources):
-                try:
-                    reader = open_source(source, choice)
-                    tally.files[file].columns = reader.columns
-                    for batch in reader.batches():
-                        if not put((file, batch)):
-                            return
-                except BadInput as error:
-                    tally.files[file].error = "; ".join(filter(None, (error.what, error.why)))
-                    tally.files[file].hint = error.hint
-            put(None)
-        except BaseException as error:  # handed to the thread that scans
-            put(error)
-
-    thread = threading.Thread(target=read, name="memaudit-read", daemon=True)
-    thread.start()
+    state = _read_state(work)
+    if state is not None and state["done"]:
+        return Tally.of(sources).with_state(state["tally"])
+    reading = _Reading.resumed(sources, work, state)
+    advance(reading.tally.captions)
     try:
-        while (item := waiting.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
+        _read(reading, sources, choice, threads, advance)
     finally:
-        stop.set()
-        thread.join()
+        reading.close()
+    return reading.tally
 
 
-class _Lexed(NamedTuple):
-    """A batch with everything that threads compute of it; `streams` and `valid` by caption column."""
-
-    batch: Batch
-    streams: list[LexedBatch]
-    valid: list[np.ndarray]
-    image: pl.Series | None
-    site: pl.Series | None
-
-
-class _Lexing(NamedTuple):
-    """A batch whose parts are being lexed."""
-
-    batch: Batch
-    parts: list[list[Future[LexedBatch]]]  # by caption column
-    valid: list[np.ndarray]
-    references: Future[tuple[pl.Series | None, pl.Series | None]]
-
-    def result(self) -> _Lexed:
-        streams = [_joined([part.result() for part in parts]) for parts in self.parts]
-        return _Lexed(self.batch, streams, self.valid, *self.references.result())
-
-
-def _start_lexing(batch: Batch, pool: ThreadPoolExecutor, threads: int) -> _Lexing:
-    references = pool.submit(_references, batch)
-    parts, valid = [], []
-    for captions in batch.captions:
-        data, offsets, usable = buffers(captions)
-        n = len(offsets) - 1
-        cuts = np.searchsorted(offsets, np.linspace(offsets[0], offsets[-1], threads + 1)[1:-1])
-        bounds = [0, *np.clip(cuts, 0, n).tolist(), n]
-        parts.append([pool.submit(lex_buffers, data, offsets, a, b) for a, b in itertools.pairwise(bounds)])
-        valid.append(usable)
-    return _Lexing(batch, parts, valid, references)
-
-
-def _lex_ahead(
-    batches: Iterator[tuple[int, Batch]], pool: ThreadPoolExecutor, threads: int
-) -> Iterator[tuple[int, _Lexing]]:
-    """Lexing of each batch, started while the one before it is still being taken."""
-    waiting: tuple[int, _Lexing] | None = None
-    for file, batch in batches:
-        started = (file, _start_lexing(batch, pool, threads))
-        if waiting:
-            yield waiting
-        waiting = started
-    if waiting:
-        yield waiting
-
-
-def _take_batch(
-    file: int,
-    lexed: _Lexed,
-    tally: Tally,
-    columns: dict[str, Column],
-    index: TextIndex,
-    counts: _RowCounts,
-    members: _MemberWriter,
+def _read(
+    reading: _Reading, sources: list[Source], choice: ColumnChoice, threads: int, advance: Callable[[int], None]
 ) -> None:
-    """Give every caption its text, append the new texts' streams, write the members."""
-    batch = lexed.batch
-    tally.has_images |= lexed.image is not None
-    usable, missing = np.zeros(len(batch), np.bool_), np.ones(len(batch), np.bool_)
-    for number, (streams, valid) in enumerate(zip(lexed.streams, lexed.valid, strict=True)):
-        keep = valid & (streams.n_words > 0)
-        usable |= keep
-        missing &= ~valid
-        before = index.n
-        ids = index.add(streams.key_lo[keep], streams.key_hi[keep])
-        counts.add(ids, None if batch.weights is None else batch.weights[keep], index.n)
-        _append_new(columns, streams, np.flatnonzero(keep)[_first_of_new(ids, before)], file, number, batch.rows)
-        members.write(_member_frame(file, number, batch, keep, ids, lexed.image, lexed.site))
-        tally.captions += len(ids)
-    skipped = {"null": int((missing & ~usable).sum()), "without words": int((~missing & ~usable).sum())}
-    tally.files[file].skipped.update({reason: n for reason, n in skipped.items() if n})
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            for lexed in read_lexed(sources, choice, reading.position(), pool, threads):
+                with undisturbed():
+                    reading.take(lexed)
+                advance(len(lexed.bundle.files))
+    except KeyboardInterrupt:
+        with undisturbed():
+            reading.note()
+        raise
+    with undisturbed():
+        reading.done = True
+        reading.note()
 
 
-def _first_of_new(ids: np.ndarray, before: int) -> np.ndarray:
-    """Positions where a text id that is not below `before` occurs first; new ids are given in ascending order."""
-    if not len(ids):
-        return np.empty(0, np.int64)
-    highest = np.maximum.accumulate(np.concatenate([[before - 1], ids.astype(np.int64)]))
-    return np.flatnonzero(highest[1:] > highest[:-1])
+class _Reading:
+    """The state of a read: columns, the index of texts, the tally, and the source in progress."""
+
+    def __init__(self, work: Path, tally: Tally, lengths: dict[str, int] | None = None) -> None:
+        """lengths: of columns that an earlier run left, for the values to keep."""
+        self.work = work
+        self.tally = tally
+        self.file = 0
+        self.done = False
+        self.index = TextIndex()
+        kinds = STREAMS | ROWS | POINTERS
+        kept = lengths or {}
+        self.columns = {name: Column(work / name, kinds[name], kept.get(name, 0)) for name in kinds}
+        self.extra = {name: Column(work / name, _EXTRA[name], kept[name]) for name in _EXTRA if name in kept}
+        for name in _EXTRA.keys() - kept.keys():
+            (work / name).unlink(missing_ok=True)
+        if lengths is None:
+            (work / READ_STATE).unlink(missing_ok=True)
+            for name in ("word_at", "token_at"):
+                self.columns[name].append(np.zeros(1, np.int64))
+        self.noted = tally.captions
+        self._room = np.empty(0, np.uint32)
+
+    @classmethod
+    def resumed(cls, sources: list[Source], work: Path, state: dict[str, Any] | None) -> _Reading:
+        """What an earlier run has noted; with None nothing is read yet."""
+        if state is None:
+            return cls(work, Tally.of(sources))
+        reading = cls(work, Tally.of(sources).with_state(state["tally"]), state["columns"])
+        reading.file = state["file"]
+        keys = zip(*(blocks(work, name, "u8") for name in ("key_lo", "key_hi")), strict=True)
+        reading.index.restore(state["columns"]["key_lo"], keys)
+        return reading
+
+    def position(self) -> tuple[int, int]:
+        """The source in progress, and how many of its records are taken."""
+        return self.file, self.tally.files[self.file].rows
+
+    def note(self) -> None:
+        """Write everything out, then what is written: the state from which `resumed` goes on."""
+        every = self.columns | self.extra
+        for column in every.values():
+            column.flush()
+        state = {
+            "done": self.done,
+            "file": self.file,
+            "columns": {name: column.length for name, column in every.items()},
+            "tally": self.tally.state(self.file),
+        }
+        write_atomically(self.work / READ_STATE, json.dumps(state, sort_keys=True).encode())
+        self.noted = self.tally.captions
+
+    def close(self) -> None:
+        """Give up the files; what was not noted may or may not be in them."""
+        for column in (self.columns | self.extra).values():
+            with contextlib.suppress(OSError, NoSpace):
+                column.close()
+
+    def take(self, lexed: Lexed) -> None:
+        """Enter what happened next."""
+        for file, event in lexed.bundle.events:
+            self.file, own = file, self.tally.files[file]
+            if isinstance(event, Opened):
+                own.columns = event.columns
+            elif isinstance(event, Failed):
+                own.error, own.hint = event.why, event.hint
+            else:
+                own.rows += event.records
+                own.skipped.update(event.skipped)
+        if lexed.bundle.batch is not None:
+            self._take_batch(lexed, lexed.bundle.batch)
+        if self.tally.captions - self.noted >= CHECKPOINT_ROWS:
+            self.note()
+
+    def _take_batch(self, lexed: Lexed, batch: Batch) -> None:
+        self.tally.has_images |= lexed.image is not None
+        usable, missing = np.zeros(len(batch), np.bool_), np.ones(len(batch), np.bool_)
+        files = lexed.bundle.files
+        for column, parts in enumerate(lexed.parts):
+            for part in parts:
+                own = slice(part.first, part.first + len(part.valid))
+                keep = part.valid & (part.streams.n_words > 0)
+                usable[own] |= keep
+                missing[own] &= ~part.valid
+                ids, new = self.index.add(part.streams.key_lo, part.streams.key_hi, keep)
+                self._append_texts(part, new, column, batch.rows[own], files[own])
+                self._append_rows(lexed, batch, ids, own, None if len(ids) == len(keep) else keep, column)
+                self.tally.captions += len(ids)
+        for reason, skipped in (("null", missing & ~usable), ("without words", ~missing & ~usable)):
+            for file, n in zip(*np.unique(files[skipped], return_counts=True), strict=True):
+                self.tally.files[file].skipped[reason] += int(n)
+
+    def _append_texts(self, part: Part, new: np.ndarray, column: int, rows: np.ndarray, files: np.ndarray) -> None:
+        """Append what became texts: the captions at positions `new` of the part. rows, files: of all its records."""
+        columns, streams = self.columns, part.streams
+        for name, ends, values, at in (
+            ("words", "word_at", streams.words, streams.word_at),
+            ("tokens", "token_at", streams.tokens, streams.token_at),
+        ):
+            if len(self._room) < len(values):
+                self._room = np.empty(len(values) + len(values) // 4, np.uint32)
+            end = np.empty(len(new), np.int64)
+            n = copy_pieces(values, at, new, self._room, end, columns[name].length)
+            columns[name].append(self._room[:n])
+            columns[ends].append(end)
+        columns["key_lo"].append(streams.key_lo[new])
+        columns["key_hi"].append(streams.key_hi[new])
+        columns["n_words"].append(streams.n_words[new])
+        columns["row"].append(rows[new])
+        columns["file"].append(files[new])
+        columns["column"].append(np.full(len(new), column, np.uint8))
+
+    def _append_rows(
+        self, lexed: Lexed, batch: Batch, ids: np.ndarray, own: slice, keep: np.ndarray | None, column: int
+    ) -> None:
+        """Append the captions of one part; keep: which of its records (None: all)."""
+        columns, n = self.columns, len(ids)
+
+        def chosen(values: np.ndarray) -> np.ndarray:
+            return values[own] if keep is None else values[own][keep]
+
+        self._append_extra(batch, n, own, keep)
+        columns["row_text"].append(ids)
+        columns["row_image"].append(np.zeros(n, np.uint64) if lexed.image is None else chosen(lexed.image))
+        columns["row_site"].append(np.zeros(n, np.uint32) if lexed.site is None else chosen(lexed.site))
+        columns["row_file"].append(chosen(lexed.bundle.files))
+        columns["row_row"].append(chosen(batch.rows))
+        columns["row_column"].append(np.full(n, column, np.uint8))
+
+    def _append_extra(self, batch: Batch, n: int, own: slice, keep: np.ndarray | None) -> None:
+        """Weights and ids, which few sources have: columns that are begun, and filled up, where they first occur."""
+        if batch.weights is not None or "row_weight" in self.extra:
+            weight = self._extra_column("row_weight", 1)
+            values = np.ones(n, np.float32) if batch.weights is None else batch.weights[own]
+            weight.append(values if keep is None or batch.weights is None else values[keep])
+        if batch.ids is not None or "row_id_at" in self.extra:
+            at, text = self._extra_column("row_id_at", 0), self._extra_column("row_id", None)
+            if batch.ids is None:
+                at.append(np.full(n, text.length, np.int64))
+                return
+            ends, data = _id_bytes(batch.ids[own.start : own.stop], keep)
+            at.append(ends + text.length)
+            text.append(data)
+
+    def _extra_column(self, name: str, fill: int | None) -> Column:
+        """This column; at first with `fill` for all captions before."""
+        if name not in self.extra:
+            self.extra[name] = column = Column(self.work / name, _EXTRA[name])
+            left = 0 if fill is None else self.columns["row_text"].length
+            while left:
+                column.append(np.full(min(left, BLOCK), fill or 0, _EXTRA[name]))
+                left -= min(left, BLOCK)
+        return self.extra[name]
 
 
-def _references(batch: Batch) -> tuple[pl.Series | None, pl.Series | None]:
-    """Per record the image key (hash of its hash, else of its reference) and the site; None where the source has
-    none."""
-    image = site = None
-    source = batch.hashes if batch.hashes is not None else batch.images
-    if source is not None:
-        data, offsets, valid = buffers(source)
-        image = pl.Series("image", hash_values(data, offsets))
-        image = image.set(pl.Series(~valid), None) if not valid.all() else image
-    if batch.images is not None:
-        data, offsets, valid = buffers(batch.images)
-        sites = hash_sites(data, offsets)
-        site = pl.Series("domain", sites)
-        site = site.set(pl.Series(~valid | (sites == 0)), None)
-    return image, site
+_EXTRA = {"row_weight": "f4", "row_id": "u1", "row_id_at": "i8"}
 
 
-def _member_frame(
-    file: int,
-    column: int,
-    batch: Batch,
-    keep: np.ndarray,
-    ids: np.ndarray,
-    image: pl.Series | None,
-    site: pl.Series | None,
-) -> pl.DataFrame:
-    n, mask = len(ids), pl.Series(keep)
-    no_id, no_image, no_site = (
-        pl.Series([None], dtype=MEMBERS[c]).new_from_index(0, n) for c in ("id", "image", "domain")
-    )
-    return pl.DataFrame(
-        {
-            "file": pl.Series([file], dtype=pl.UInt32).new_from_index(0, n),
-            "row": batch.rows[keep],
-            "column": pl.Series([column], dtype=pl.UInt8).new_from_index(0, n),
-            "text_id": ids,
-            "id": no_id if batch.ids is None else pl.Series(batch.ids).filter(mask),
-            "image": no_image if image is None else image.filter(mask),
-            "domain": no_site if site is None else site.filter(mask),
-        },
-        schema=MEMBERS,
-    )
+def _id_bytes(ids: pa.Array, keep: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Where each kept id ends, and the bytes of all; a null has none."""
+    if ids.null_count:
+        ids = pc.fill_null(ids, "")
+    if keep is not None:
+        ids = ids.filter(keep)
+    data, at, _ = buffers(ids)
+    return at[1:] - at[0], data[at[0] : at[-1]]
 
 
-def _joined(parts: list[LexedBatch]) -> LexedBatch:
-    """Streams of consecutive captions, one after the other."""
-    if len(parts) == 1:
-        return parts[0]
-    word_counts = np.concatenate([np.diff(p.word_at) for p in parts])
-    token_counts = np.concatenate([np.diff(p.token_at) for p in parts])
-    words, tokens, lo, hi, n_words = (
-        np.concatenate([getattr(p, name) for p in parts]) for name in ("words", "tokens", "key_lo", "key_hi", "n_words")
-    )
-    return LexedBatch(words, offsets_of(word_counts), tokens, offsets_of(token_counts), lo, hi, n_words)
+def blocks(work: Path, name: str, dtype: str) -> Iterator[np.ndarray]:
+    """A column of work/ in blocks that are read, not mapped: they leave memory when they are dropped."""
+    size = (work / name).stat().st_size // np.dtype(dtype).itemsize
+    for start in range(0, size, BLOCK):
+        yield column_slice(work, name, dtype, start, min(size, start + BLOCK))
 
 
-def _append_new(
-    columns: dict[str, Column], lexed: LexedBatch, new: np.ndarray, file: int, number: int, rows: np.ndarray
-) -> None:
-    """Append the streams of captions `new` (positions in the batch), which became texts."""
-    for stream, at, counts in (("words", lexed.word_at, "word_counts"), ("tokens", lexed.token_at, "token_counts")):
-        lengths = np.diff(at)
-        columns[stream].append(getattr(lexed, stream)[np.repeat(_mask(len(lengths), new), lengths)])
-        columns[counts].append(lengths[new])
-    columns["file"].append(np.full(len(new), file, np.uint32))
-    columns["row"].append(rows[new])
-    columns["column"].append(np.full(len(new), number, np.uint8))
-    columns["n_words"].append(lexed.n_words[new])
+def column_slice(work: Path, name: str, dtype: str, start: int, stop: int) -> np.ndarray:
+    """Values start to stop - 1 of a column, read into memory."""
+    offset = start * np.dtype(dtype).itemsize
+    return np.fromfile(work / name, dtype, stop - start, offset=offset)
 
 
-def _mask(n: int, positions: np.ndarray) -> np.ndarray:
-    mask = np.zeros(n, np.bool_)
-    mask[positions] = True
-    return mask
+def _read_state(work: Path) -> dict[str, Any] | None:
+    """The content of read.json, or None where there is none or its columns are shorter than it says."""
+    try:
+        state: dict[str, Any] = json.loads((work / READ_STATE).read_bytes())
+        kinds = STREAMS | ROWS | POINTERS | _EXTRA
+        whole = all(
+            (work / name).stat().st_size >= length * np.dtype(kinds[name]).itemsize
+            for name, length in state["columns"].items()
+        )
+    except (OSError, ValueError, KeyError):
+        return None
+    return state if whole else None

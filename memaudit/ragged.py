@@ -43,3 +43,8 @@ def owners(at: np.ndarray) -> np.ndarray:
 def joined(*parts: Pieces) -> Pieces:
     """All pieces of the parts, in order."""
     return Pieces(offsets_of(np.concatenate([np.diff(p.at) for p in parts])), np.concatenate([p.values for p in parts]))
+
+
+def blocks(n: int, size: int) -> list[tuple[int, int]]:
+    """Bounds [first, last) of consecutive blocks of `size` items that cover n."""
+    return [(first, min(first + size, n)) for first in range(0, n, size)]

@@ -8,7 +8,7 @@ In log-odds the factors add up, so a finding can say what each feature added:
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -43,23 +43,40 @@ class Ranked(NamedTuple):
     features: dict[str, np.ndarray]
 
 
-def rank(m: Measures) -> Ranked:
-    """Rank clusters by the model of rules/risk.toml. Text alone never yields `critical`."""
-    model = risk_model()
-    odds, boilerplate = _log_odds(m, model)
+class Scores(NamedTuple):
+    """By cluster: risk float32 in [0, 1]; severity int8 (index in SEVERITIES, -1 below info)."""
+
+    risk: np.ndarray
+    severity: np.ndarray
+
+
+def score(m: Measures) -> Scores:
+    """Risk by the model of rules/risk.toml, and nothing else: for all clusters, of which few become findings. Text
+    alone never yields `critical`."""
+    odds, _ = _log_odds(m, risk_model())
+    return _scores(m, odds, risk_model())
+
+
+def _scores(m: Measures, odds: dict[str, np.ndarray], model: dict[str, Any]) -> Scores:
     strength = sum(odds.values()) + _base(model)
     risk = (1 / (1 + np.exp(-strength))).astype(np.float32)
     severity = np.searchsorted([model["severity"][name] for name in SEVERITIES[1:-1]], risk, side="right").astype(
         np.int8
     )
     severity[risk < np.array([model["info"][name] for name in KINDS])[m.kind]] = -1
+    return Scores(risk, severity)
+
+
+def rank(m: Measures) -> Ranked:
+    """`score`, and what findings say of it."""
+    model = risk_model()
+    odds, boilerplate = _log_odds(m, model)
     rule = np.array(["EX01", "NE01", "TE01"])[m.kind]
     rule[boilerplate] = "TE02"
     witnesses = np.where(m.kind == EXACT, m.n_rows, m.n_texts)
     confidence = np.searchsorted([model["confidence"]["medium"], model["confidence"]["high"]], witnesses, side="right")
-    return Ranked(
-        risk, severity, rule, confidence.astype(np.int8), {name: odds[name].astype(np.float32) for name in FEATURES}
-    )
+    features = {name: odds[name].astype(np.float32) for name in FEATURES}
+    return Ranked(*_scores(m, odds, model), rule, confidence.astype(np.int8), features)
 
 
 def _support(m: Measures) -> np.ndarray:

@@ -1,8 +1,12 @@
-"""Scratch arrays of a scan: append-only columns on disk, and space that is memory while it fits and a file when it
-does not."""
+"""Scratch of a scan under work/: append-only columns, and finished steps of unfinished stages.
+
+What is computed never depends on where scratch lies. Files are mapped, so the kernel may keep or drop their pages;
+`release` gives back what a pass has touched, so that a scan's resident memory stays near its budget.
+"""
 
 from __future__ import annotations
 
+import mmap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,26 +14,35 @@ import numpy as np
 from memaudit.store import no_space_is_clear
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
     from types import TracebackType
 
-SHARE = 4  # of the memory budget, one array may take so much; a larger one becomes a file
-
 
 class Column:
-    """One column that grows batch by batch, as raw little-endian values in a file; read back as a memory map."""
+    """One column that grows batch by batch, as raw little-endian values in a file; read back as a memory map.
 
-    def __init__(self, path: Path, dtype: str) -> None:
+    keep: values of an earlier run to keep; what lies behind them (a batch that was cut off) is dropped.
+    """
+
+    def __init__(self, path: Path, dtype: str, keep: int = 0) -> None:
         self.path = path
         self.dtype = np.dtype(dtype)
-        self.length = 0
+        self.length = keep
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("wb", buffering=1 << 20)
+        self._file = path.open("r+b" if keep else "wb", buffering=1 << 20)
+        self._file.truncate(keep * self.dtype.itemsize)
+        self._file.seek(0, 2)
 
     def append(self, values: np.ndarray) -> None:
         with no_space_is_clear(self.path.parent):
             self._file.write(np.ascontiguousarray(values, self.dtype).data)
         self.length += len(values)
+
+    def flush(self) -> None:
+        """Hand everything to the operating system: it survives a kill of this process."""
+        with no_space_is_clear(self.path.parent):
+            self._file.flush()
 
     def close(self) -> None:
         with no_space_is_clear(self.path.parent):
@@ -51,18 +64,49 @@ def read_column(path: Path, dtype: str) -> np.ndarray:
     return np.memmap(path, dtype=dtype, mode="r")
 
 
-class Scratch:
-    """Hands out zeroed arrays for one stage: in memory up to a quarter of `memory` (bytes), else as a file under
-    `folder`. What is computed does not depend on which."""
+def release(*arrays: np.ndarray) -> None:
+    """Give back the resident pages of mapped arrays; they are read again where they are touched again. Others are left
+    alone."""
+    for array in arrays:
+        mapped = getattr(array, "_mmap", None)
+        if mapped is not None:
+            mapped.madvise(mmap.MADV_DONTNEED)
 
-    def __init__(self, folder: Path, memory: int) -> None:
+
+class Steps:
+    """Finished steps of a stage, as arrays by name. These live in memory; `KeptSteps` survive a kill."""
+
+    def __init__(self) -> None:
+        self._steps: dict[str, dict[str, np.ndarray]] = {}
+
+    def get(self, name: str) -> dict[str, np.ndarray] | None:
+        """The arrays of a finished step, or None."""
+        return self._steps.get(name)
+
+    def put(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """Remember a step."""
+        self._steps[name] = dict(arrays)
+
+
+class KeptSteps(Steps):
+    """Steps that survive a kill: each is a file under `folder`, written under a temporary name and renamed."""
+
+    def __init__(self, folder: Path, stage: str) -> None:
+        super().__init__()
         self.folder = folder
-        self.memory = memory
+        self.stage = stage
 
-    def allocate(self, name: str, shape: tuple[int, ...], dtype: str) -> np.ndarray:
-        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        if size <= self.memory // SHARE:
-            return np.zeros(shape, dtype)
-        with no_space_is_clear(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            return np.memmap(self.folder / name, dtype=dtype, mode="w+", shape=shape)
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{self.stage}-{name}.npz"
+
+    def get(self, name: str) -> dict[str, np.ndarray] | None:
+        if not self._path(name).is_file():
+            return None
+        with np.load(self._path(name)) as arrays:
+            return dict(arrays)
+
+    def put(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        temporary = self._path(name).with_suffix(".tmp")
+        with no_space_is_clear(self.folder), temporary.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+        temporary.replace(self._path(name))

@@ -7,10 +7,10 @@ renamed, and only then entered in the manifest; so a stage that the manifest lis
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import shutil
 import time
+import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,15 +28,16 @@ if TYPE_CHECKING:
 
 MANIFEST = "manifest.json"
 WORK = "work"
+READ_STATE = "read.json"  # in work/: how far an unfinished read came
 
 
 def checksum(path: Path) -> str:
-    """16 hex digits over a file's bytes."""
-    digest = hashlib.blake2b(digest_size=8)
+    """8 hex digits over a file's bytes: CRC-32, which finds damage, at the speed of memory."""
+    value = 0
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
+            value = zlib.crc32(chunk, value)
+    return f"{value:08x}"
 
 
 @contextmanager
@@ -44,14 +45,22 @@ def no_space_is_clear(folder: Path) -> Iterator[None]:
     """Turn "no space left on device" into an error that says what is kept."""
     try:
         yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    except (OSError, pl.exceptions.PolarsError) as error:
+        if not _says_full(error):
             raise
         raise NoSpace(
             f"no space left while writing {folder}",
             "finished stages are kept; nothing unfinished is taken for finished",
             "free some space and run the same command again, or choose another folder with -o",
         ) from error
+
+
+def _says_full(error: Exception) -> bool:
+    """Whether a disk is full; Arrow, polars and numpy say so in words only."""
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    words = str(error).lower()
+    return any(sign in words for sign in ("no space left", "os error 28", "errno 28", "quota exceeded"))
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -150,12 +159,18 @@ class Audit:
         self.manifest["stages"][stage] = {"rows": rows, "seconds": round(seconds, 3), "files": files}
         self.save()
 
+    def forget(self, stage: str) -> None:
+        """Strike a stage out, before what it left is replaced."""
+        if self.manifest["stages"].pop(stage, None) is not None:
+            self.save()
+
     def close(self, started: float) -> None:
-        """The scan is complete: drop the scratch."""
-        shutil.rmtree(self.work, ignore_errors=True)
+        """The scan is complete: say so, then drop the scratch. A kill between the two leaves scratch that `begin`
+        drops."""
         self.manifest["status"] = "complete"
         self.manifest["seconds"] = round(time.monotonic() - started, 3)
         self.save()
+        shutil.rmtree(self.work, ignore_errors=True)
 
     def save(self) -> None:
         text = json.dumps(self.manifest, indent=1, ensure_ascii=False, sort_keys=True)
@@ -205,24 +220,44 @@ def begin(folder: str | Path, config: dict[str, Any], inputs: list[dict[str, Any
     folder = Path(folder)
     identity = {"config": config, "inputs": inputs}
     known = None if fresh and _is_audit(folder) else read_manifest(folder)
-    nothing_done = known is not None and known["status"] != "complete" and not known["stages"]
-    if known is None or nothing_done:  # a scan that failed before its first stage ended leaves nothing to protect
-        _clear(folder, fresh or nothing_done)
-    elif {k: known.get(k) for k in identity} == identity:
-        if known["status"] != "complete" and known["tool"] != __version__:
+    if known is not None and {k: known.get(k) for k in identity} == identity:
+        audit = Audit(folder, known)
+        if audit.complete:
+            shutil.rmtree(audit.work, ignore_errors=True)
+            return audit
+        if known["tool"] == __version__:
+            with no_space_is_clear(folder):
+                audit.work.mkdir(exist_ok=True)
+            return audit
+        if _something_done(audit):
             why = f"version {known['tool']} began it, this is {__version__}"
             raise UsageError(f"the unfinished audit in {folder} is another version's", why, "add --fresh")
-        return Audit(folder, known)
-    else:
+    elif known is not None and _something_done(Audit(folder, known)):
         what = "input" if known.get("inputs") != inputs else "configuration"
         raise UsageError(
             f"{folder} holds an audit of another {what}", _difference(known, identity), "another -o, or --fresh"
         )
+    return _begin_anew(folder, identity, fresh or known is not None)
+
+
+def _something_done(audit: Audit) -> bool:
+    """Whether there is work to protect: a scan that failed before it noted anything leaves none."""
+    return audit.complete or bool(audit.manifest["stages"]) or (audit.work / READ_STATE).is_file()
+
+
+def _begin_anew(folder: Path, identity: dict[str, Any], replace: bool) -> Audit:
+    """A new audit in `folder`, in place of the one that is there. A kill at any moment leaves the old audit, or the
+    new one with nothing done."""
+    _refuse_foreign(folder, replace)
+    shutil.rmtree(folder / WORK, ignore_errors=True)
     manifest = {"memaudit": FORMAT_VERSION, "tool": __version__, **identity, "stages": {}, "status": "running"}
     audit = Audit(folder, manifest)
     with no_space_is_clear(folder):
-        audit.work.mkdir(parents=True, exist_ok=True)
-    audit.save()
+        folder.mkdir(parents=True, exist_ok=True)
+        audit.save()
+        for path in (*(audit.path(name) for name in FRAMES), *folder.glob(".*.tmp")):
+            path.unlink(missing_ok=True)
+        audit.work.mkdir(exist_ok=True)
     return audit
 
 
@@ -233,22 +268,16 @@ def _is_audit(folder: Path) -> bool:
         return (folder / MANIFEST).is_file()
 
 
-def _clear(folder: Path, fresh: bool) -> None:
-    """Make room for a new audit: an empty or new folder, or with `fresh` one that holds an audit and nothing
-    foreign."""
+def _refuse_foreign(folder: Path, replace: bool) -> None:
+    """Raise UsageError unless the folder is new or empty, or with `replace` holds an audit."""
     if folder.is_file():
         raise UsageError(f"{folder} is a file", "an audit is a folder", "another name after -o")
-    if not folder.is_dir() or not any(folder.iterdir()):
+    if not folder.is_dir() or all(path.name == f".{MANIFEST}.tmp" for path in folder.iterdir()):
         return
-    if not (fresh and _is_audit(folder)):
+    if not (replace and _is_audit(folder)):
         raise UsageError(
             f"{folder} is not empty and holds no audit", "nothing there is touched", "another folder after -o"
         )
-    for name in FRAMES:
-        (folder / f"{name}.parquet").unlink(missing_ok=True)
-    shutil.rmtree(folder / WORK, ignore_errors=True)
-    for leftover in folder.glob(".*.tmp"):
-        leftover.unlink()
 
 
 def _difference(known: dict[str, Any], wanted: dict[str, Any]) -> str:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from memaudit.schemas import FILES
-from memaudit.sources import shown
+from memaudit.sources import Columns, shown
 
 if TYPE_CHECKING:
-    from memaudit.sources import Columns
+    from memaudit.sources import Source
 
 
 @dataclass
@@ -51,6 +51,37 @@ class Tally:
     files: list[FileTally] = field(default_factory=list)
     captions: int = 0
     has_images: bool = False
+
+    @classmethod
+    def of(cls, sources: list[Source]) -> Tally:
+        """Nothing read yet of these."""
+        return cls([FileTally(s.path, s.size) for s in sources])
+
+    def state(self, last: int) -> dict[str, Any]:
+        """As plain JSON types, files behind `last` left out: nothing of them is known yet."""
+        files = [
+            {
+                "rows": f.rows,
+                "skipped": dict(f.skipped),
+                "error": f.error,
+                "hint": f.hint,
+                "columns": f.columns and asdict(f.columns),
+            }
+            for f in self.files[: last + 1]
+        ]
+        return {"captions": self.captions, "has_images": self.has_images, "files": files}
+
+    def with_state(self, state: dict[str, Any]) -> Tally:
+        """The same files with what `state` said of them."""
+        self.captions, self.has_images = state["captions"], state["has_images"]
+        for file, kept in zip(self.files, state["files"], strict=False):
+            columns = kept["columns"] and {
+                k: tuple(v) if isinstance(v, list) else v for k, v in kept["columns"].items()
+            }
+            file.rows, file.skipped = kept["rows"], Counter(kept["skipped"])
+            file.error, file.hint = kept["error"], kept["hint"]
+            file.columns = Columns(**columns) if columns else None
+        return self
 
     def columns(self) -> list[str]:
         """What was read as what, each way once: "caption (id uid, image url, hash phash)"."""

@@ -21,14 +21,14 @@ MODULES = {
 LAYERS = (
     ("__main__",),
     ("cli",),
-    ("audit", "report", "export", "verify", "clean", "check", "allow", "doctor"),
-    ("ingest", "readback", "describe", "findings", "clusters"),
+    ("audit", "report", "export", "verify", "clean", "check", "allow", "doctor", "forecast"),
+    ("ingest", "reading", "writeout", "readback", "describe", "findings", "clusters"),
     ("tally",),
     ("rank",),
     ("detect",),
     ("text", "sources", "ragged", "scratch"),
     ("store", "rules"),
-    ("schemas", "config", "progress"),
+    ("schemas", "config", "progress", "interrupt", "jit"),
     ("errors",),
 )
 """From the top down. A module may import from its own layer's same member and from any layer below."""

@@ -274,8 +274,8 @@ def test_a_full_disk_is_a_clear_error_and_resumable(
 
     original = Column.__init__
 
-    def on_full_disk(self: Column, path: Path, dtype: str) -> None:
-        original(self, path, dtype)
+    def on_full_disk(self: Column, path: Path, dtype: str, keep: int = 0) -> None:
+        original(self, path, dtype, keep)
         self._file = Full()  # type: ignore[assignment]
 
     with monkeypatch.context() as patch:

@@ -10,87 +10,176 @@ from typing import NamedTuple
 import numba as nb
 import numpy as np
 
-_jit = nb.njit(cache=True, nogil=True)
+from memaudit.detect import counting
+from memaudit.detect.chosen import Chosen, is_chosen, number_of
+from memaudit.detect.counting import count_values, workspace
+from memaudit.ragged import blocks
+from memaudit.scratch import release
+
+_jit = nb.njit(cache=True, nogil=True, error_model="numpy")
+
+_COUNT = counting.COUNT
+ROWS = 1 << 22  # grouped between two releases of mapped pages
 
 
 class RowsByText(NamedTuple):
-    """Rows grouped by text: text i owns image[row_at[i]:row_at[i + 1]], likewise site; 0 stands for none."""
+    """Rows of the chosen texts: number i owns site[row_at[i]:row_at[i + 1]], likewise image, which may be left out
+    (length 0); 0 stands for none."""
 
-    row_at: np.ndarray  # int64 (n_texts + 1,)
+    chosen: Chosen
+    row_at: np.ndarray  # int64 (chosen + 1,)
     image: np.ndarray  # uint64
     site: np.ndarray  # uint32
 
 
 class Evidence(NamedTuple):
-    """By cluster: n_rows uint64; n_images and n_sites uint32, 0 where no row has a reference; focus float32, the share
-    of the largest site among the rows that have one, less what one row alone would give; NaN where fewer than two rows
-    have a
-    site."""
+    """By cluster: n_rows int64; n_images and n_sites uint32, 0 where no row has a reference (n_images also where
+    pictures were left out); focus float32, the share of the largest site among the rows that have one, less what one
+    row alone would give; NaN where fewer than two rows have a site; share float64, mean similarity of the members."""
 
     n_rows: np.ndarray
     n_images: np.ndarray
     n_sites: np.ndarray
     focus: np.ndarray
+    share: np.ndarray
 
 
 @_jit
-def _group(text_ids, image, site, row_at, out_image, out_site):
-    at = row_at[:-1].copy()
-    for k in range(len(text_ids)):
-        t = text_ids[k]
-        out_image[at[t]], out_site[at[t]] = image[k], site[k]
-        at[t] += 1
+def _start(bits, first, n_rows, row_at, n, total):
+    """row_at[n + 1] becomes the first row of the n-th chosen text; texts first.. of n_rows. Returns n and the rows."""
+    for t in range(len(n_rows)):
+        if is_chosen(bits, first + t):
+            row_at[n + 1] = total
+            total += n_rows[t]
+            n += 1
+    return n, total
 
 
-def rows_by_text(n_rows: np.ndarray, text_ids: np.ndarray, image: np.ndarray, site: np.ndarray) -> RowsByText:
-    """Group rows by their text. n_rows: by text; the others by row. 12 bytes a row."""
-    row_at = np.zeros(len(n_rows) + 1, np.int64)
-    np.cumsum(n_rows, out=row_at[1:])
-    grouped = RowsByText(row_at, np.empty(len(text_ids), np.uint64), np.empty(len(text_ids), np.uint32))
-    _group(text_ids, image, site, row_at, grouped.image, grouped.site)
+@_jit
+def _group(bits, before, text, image, site, row_at, out_image, out_site):
+    """row_at[n + 1] is where the next row of number n goes, and where its rows end in the end."""
+    pictures = len(out_image) > 0
+    for k in range(len(text)):
+        t = np.int64(text[k])
+        if is_chosen(bits, t):
+            n = number_of(bits, before, t) + 1
+            at = row_at[n]
+            out_site[at] = site[k]
+            if pictures:
+                out_image[at] = image[k]
+            row_at[n] = at + 1
+
+
+def rows_by_text(
+    chosen: Chosen, n_rows: np.ndarray, text: np.ndarray, image: np.ndarray, site: np.ndarray, pictures: bool
+) -> RowsByText:
+    """Group the rows of chosen texts. n_rows: by text; text, image, site: by row, 0 for none. All may be mapped.
+
+    pictures: whether images are grouped too. One pass; 8 bytes a chosen text, 4 bytes a row (12 with pictures).
+    """
+    row_at, n, total = np.zeros(len(chosen) + 1, np.int64), 0, 0
+    for a, b in blocks(len(n_rows), ROWS):
+        n, total = _start(chosen.bits, a, n_rows[a:b], row_at, n, total)
+        release(n_rows)
+    grouped = RowsByText(chosen, row_at, np.empty(total if pictures else 0, np.uint64), np.empty(total, np.uint32))
+    for a, b in blocks(len(text), ROWS):
+        _group(*chosen, text[a:b], image[a:b], site[a:b], row_at, grouped.image, grouped.site)
+        release(text, image, site)
     return grouped
 
 
 @_jit
-def _distinct(values):
-    """(how many distinct values, how often the commonest occurs, how many in all), zeros left out. Sorts `values`."""
-    values.sort()
-    n, most, run, total = 0, 0, 0, 0
-    for k in range(len(values)):
-        if values[k] == 0:
-            continue
-        total += 1
-        run = run + 1 if k and values[k] == values[k - 1] else 1
-        n += run == 1
-        most = max(most, run)
-    return n, most, total
+def _largest(groups, n):
+    most = np.int64(0)
+    for g in range(n):
+        most = max(most, groups[g, _COUNT])
+    return most
 
 
 @_jit
-def _measure(first, last, member_at, text, row_at, image, site, n_rows, n_images, n_sites, focus):
-    for c in range(first, last):
-        total = 0
-        for e in range(member_at[c], member_at[c + 1]):
-            total += row_at[text[e] + 1] - row_at[text[e]]
-        images, sites = np.empty(total, np.uint64), np.empty(total, np.uint64)  # one type: one sort to compile
-        n = 0
-        for e in range(member_at[c], member_at[c + 1]):
-            a, b = row_at[text[e]], row_at[text[e] + 1]
-            images[n : n + b - a] = image[a:b]
-            sites[n : n + b - a] = site[a:b]
-            n += b - a
-        n_rows[c] = total
-        n_images[c] = _distinct(images)[0]
-        n_sites[c], most, known = _distinct(sites)
-        focus[c] = (most - 1) / (known - 1) if known > 1 else np.nan
+def _locate(text, bits, before, row_at, site, start, stop, first_site):
+    """Where the rows of texts lie, and the site of the first. Look-ups miss the cache: loops without a branch let the
+    misses overlap."""
+    for e in range(len(text)):
+        start[e] = number_of(bits, before, np.int64(text[e]))
+    for e in range(len(text)):
+        stop[e] = row_at[start[e] + 1]
+        start[e] = row_at[start[e]]
+    for e in range(len(text)):
+        first_site[e] = site[start[e]]
 
 
-def evidence(member_at: np.ndarray, text: np.ndarray, rows: RowsByText, threads: int) -> Evidence:
-    """Evidence of clusters whose k-th owns texts text[member_at[k]:member_at[k + 1]]. O(rows of all clusters)."""
-    n = len(member_at) - 1
-    out = Evidence(np.zeros(n, np.uint64), np.zeros(n, np.uint32), np.zeros(n, np.uint32), np.ones(n, np.float32))
-    cuts = np.searchsorted(member_at, np.linspace(0, member_at[-1], 4 * threads + 1))
-    cuts[0], cuts[-1] = 0, n
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda ab: _measure(*ab, member_at, text, *rows, *out), itertools.pairwise(cuts.tolist())))
+@_jit
+def _known(references, start, stop, low, high, values):
+    """Collect the references that are not 0 of texts low..high-1 in `values`; returns how many."""
+    n = 0
+    for e in range(low, high):
+        for r in range(start[e], stop[e]):
+            values[n] = references[r]
+            n += references[r] != 0
+    return n
+
+
+@_jit
+def _known_sites(site, first_site, start, stop, low, high, values):
+    n = 0
+    for e in range(low, high):
+        values[n] = first_site[e]
+        n += first_site[e] != 0
+        for r in range(start[e] + 1, stop[e]):
+            values[n] = site[r]
+            n += site[r] != 0
+    return n
+
+
+@_jit
+def _measure(
+    member_at, similarity, image, site, start, stop, first_site,
+    n_rows, n_images, n_sites, focus, share,
+):  # fmt: skip
+    """Clusters whose texts lie where `_locate` says."""
+    values = np.empty(64, np.uint64)
+    table, groups = workspace()
+    for c in range(len(n_rows)):
+        low, high = member_at[c] - member_at[0], member_at[c + 1] - member_at[0]
+        total, alike = np.int64(0), 0.0
+        for e in range(low, high):
+            total += stop[e] - start[e]
+            alike += similarity[e]
+        n_rows[c], share[c] = total, alike / max(high - low, 1)
+        if total >= len(values):
+            values = np.empty(2 * total, np.uint64)
+        n = _known_sites(site, first_site, start, stop, low, high, values)
+        n_sites[c], table, groups = count_values(values, n, table, groups)
+        focus[c] = (_largest(groups, n_sites[c]) - 1) / (n - 1) if n > 1 else np.nan
+        if len(image):
+            n = _known(image, start, stop, low, high, values)
+            n_images[c], table, groups = count_values(values, n, table, groups)
+
+
+def evidence(
+    member_at: np.ndarray, text: np.ndarray, similarity: np.ndarray, rows: RowsByText, first: int, last: int
+) -> Evidence:
+    """Evidence of clusters first..last-1, whose k-th owns texts text[member_at[k]:member_at[k + 1]]. O(their rows)."""
+    n = last - first
+    out = Evidence(
+        np.zeros(n, np.int64), np.zeros(n, np.uint32), np.zeros(n, np.uint32), np.ones(n, np.float32), np.zeros(n)
+    )
+    own = slice(member_at[first], member_at[last])
+    n_texts = member_at[last] - member_at[first]
+    places = np.empty(n_texts, np.int64), np.empty(n_texts, np.int64), np.empty(n_texts, np.uint32)
+    _locate(text[own], *rows.chosen, rows.row_at, rows.site, *places)
+    _measure(member_at[first : last + 1], similarity[own], rows.image, rows.site, *places, *out)
     return out
+
+
+def evidence_of_all(
+    member_at: np.ndarray, text: np.ndarray, similarity: np.ndarray, rows: RowsByText, threads: int
+) -> Evidence:
+    """Evidence of all clusters, in threads."""
+    n = len(member_at) - 1
+    inner = np.searchsorted(member_at, np.linspace(0, member_at[-1], 4 * threads + 1)[1:-1])
+    cuts = [0, *np.clip(inner, 0, n).tolist(), n]
+    with ThreadPoolExecutor(threads) as pool:
+        parts = list(pool.map(lambda ab: evidence(member_at, text, similarity, rows, *ab), itertools.pairwise(cuts)))
+    return Evidence(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))

@@ -1,102 +1,68 @@
-"""Word n-grams (n = 1..4) of unique captions, counted in fixed memory, and the information of single tokens.
+"""Words, word pairs and triples of unique captions, counted in fixed memory, and the information of single tokens.
 
 Counts are hashed and saturate. The tables are larger than the cache, so a block's n-grams are first grouped by the
-part of the table that they touch: random increments cost ten times as much.
+part of the table that they touch: random increments cost ten times as much. Pairs, then triples, are counted a range
+of the table at a time, and of each range only the frequent slots are kept.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import itertools
+from typing import TYPE_CHECKING, NamedTuple
 
-import numba as nb
 import numpy as np
 
+from memaudit.jit import kernel, leaf
+from memaudit.ragged import blocks
+from memaudit.scratch import release
 from memaudit.text import alphabet as abc
 from memaudit.text.hashing import popcount
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import ThreadPoolExecutor
 
 MAX_TOKENS = 64  # of longer captions only the start is mined
 LOWEST = 3  # counts below are of no interest
 UNSEEN = 100  # captions that the dataset might have held: words of a tiny set carry information too
 SHAPE_BITS, SEPARATOR_BITS = 4.0, 1.5  # what a shape or a separator is worth at most
 END_BITS = 0.05  # so that of two frames with the same words the one bound to an end is preferred
+SATURATED = 65535
+COUNTED = 1 << 16  # texts whose n-grams are grouped at a time by one thread
+ROUND = 4  # blocks a thread groups before all are counted
+PART_BITS = 17  # slots of one part of a count table: 256 kB, which the cache holds
+RANGE_BITS = 27  # slots counted at a time: 256 MB
+MOST_BITS = 30  # slots of a table at most
 
-_jit = nb.njit(cache=True, nogil=True, error_model="numpy")
 _FIRST_WORD, _SEPARATOR_TOKEN, _START, _END = abc.FIRST_WORD, abc.SEPARATOR_TOKEN, abc.START, abc.END
 _SEED = np.uint64(0x51ED270B27B4F3CF)
 _ROLL = np.uint64(0x9E3779B97F4A7C15)
 _SLOT = np.uint64(0xA0761D6478BD642F)
 
 
-class Tables(NamedTuple):
-    """Occurrences while they are counted, in fixed memory: hashed; a collision over-counts, never under-counts."""
+class Tokens(NamedTuple):
+    """Template streams of all unique texts: text i owns tokens[token_at[i]:token_at[i + 1]]. May be memory maps."""
 
-    words: np.ndarray  # uint32 (2^k,), by the token's low bits
-    grams: np.ndarray  # uint16 (3, 2^m), saturating: of two, three and four tokens
+    tokens: np.ndarray  # uint32
+    token_at: np.ndarray  # int64 (n + 1,)
 
 
 class Counts(NamedTuple):
-    """What is left of the tables: counts that reach `LOWEST`, in a form that stays in the cache where they do not.
+    """Occurrences that reach `LOWEST`, hashed: a collision over-counts, never under-counts.
 
-    Slot s of row r is frequent when bit s % 64 of frequent[r, s // 64] is set; its count is then kept[before[r, s //
-    64] + the number of bits set below]. About 3 bits a slot and 2 bytes a frequent n-gram.
+    Slot s of a table is frequent when bit s % 64 of table[s // 64, 0] is set; its count is then kept[table[s // 64, 1]
+    + the number of bits set below]. About 2 bits a slot and 2 bytes a frequent n-gram.
     """
 
-    words: np.ndarray  # uint32 (2^k,)
+    words: np.ndarray  # uint32 (2^k,), by the token's low bits
     bits: np.ndarray  # float32 (2^k,): -log2 of the share of texts that hold the word
-    frequent: np.ndarray  # uint64 (3, 2^m / 64)
-    before: np.ndarray  # uint32 (3, 2^m / 64)
-    kept: np.ndarray  # uint16
+    pairs: np.ndarray  # uint64 (2^m / 64, 2)
+    pair_counts: np.ndarray  # uint16
+    triples: np.ndarray  # uint64 (2^m / 64, 2)
+    triple_counts: np.ndarray  # uint16
 
 
-def empty_tables(n_tokens: int) -> Tables:
-    """Zeroed tables for so many tokens: one to two slots a token for n-grams (up to 2^27), an eighth of that for
-    words."""
-    size = min(max(16, (3 * n_tokens // 2).bit_length()), 27)
-    words = min(max(16, size - 3), 24)
-    return Tables(np.zeros(1 << words, np.uint32), np.zeros((3, 1 << size), np.uint16))
-
-
-def seal(tables: Tables, n_texts: int) -> Counts:
-    """Counts of finished tables. n_texts: of the dataset, `UNSEEN` included."""
-    slots = tables.grams.shape[1] >> 6
-    frequent, before = np.zeros((3, slots), np.uint64), np.zeros((3, slots), np.uint32)
-    kept = np.zeros(_mark_frequent(tables.grams, frequent, before), np.uint16)
-    _keep_frequent(tables.grams, frequent, before, kept)
-    bits = np.log2(n_texts / np.maximum(tables.words, 1), dtype=np.float32)
-    length = float(tables.words.sum()) / n_texts
-    for end in (_START, _END):  # every caption has one, but only one of its words stands beside it
-        bits[end & (len(bits) - 1)] = np.log2(max(length, 1.0))
-    return Counts(tables.words, np.maximum(bits, 0), frequent, before, kept)
-
-
-@_jit
-def _mark_frequent(grams, frequent, before):
-    n = 0
-    for row in range(3):
-        for w in range(frequent.shape[1]):
-            before[row, w] = n
-            word = np.uint64(0)
-            for b in range(64):
-                if grams[row, (w << 6) + b] >= LOWEST:
-                    word |= np.uint64(1) << np.uint64(b)
-                    n += 1
-            frequent[row, w] = word
-    return n
-
-
-@_jit
-def _keep_frequent(grams, frequent, before, kept):
-    for row in range(3):
-        for w in range(frequent.shape[1]):
-            at = before[row, w]
-            if frequent[row, w]:
-                for b in range(64):
-                    if grams[row, (w << 6) + b] >= LOWEST:
-                        kept[at] = grams[row, (w << 6) + b]
-                        at += np.uint32(1)
-
-
-@_jit
+@leaf
 def pair(first, second):
     """64-bit hash of two tokens in order; `longer` extends it."""
     h = (_SEED ^ np.uint64(first)) * _ROLL
@@ -104,95 +70,110 @@ def pair(first, second):
     return h ^ (h >> np.uint64(29))
 
 
-@_jit
+@leaf
 def longer(gram, token):
     h = (gram ^ np.uint64(token)) * _ROLL
     return h ^ (h >> np.uint64(31))
 
 
-@_jit
-def _grams_of(tokens, token_at, out):
-    """Hashes of all pairs, triples and quads of some texts into the rows of `out`; returns how many of each."""
-    n = np.zeros(3, np.int64)
+@leaf
+def _grams_of(tokens, token_at, size, mask, wanted, out):
+    """Table slots (within their range) of all n-grams of `size` tokens whose range is `wanted`; returns how many."""
+    n = 0
     for t in range(len(token_at) - 1):
         first, last = token_at[t], min(token_at[t + 1], token_at[t] + MAX_TOKENS)
-        for i in range(first, last - 1):
+        for i in range(first, last - size + 1):
             gram = pair(tokens[i], tokens[i + 1])
-            out[0, n[0]] = gram
-            n[0] += 1
-            if i + 2 < last:
+            if size == 3:
                 gram = longer(gram, tokens[i + 2])
-                out[1, n[1]] = gram
-                n[1] += 1
-                if i + 3 < last:
-                    out[2, n[2]] = longer(gram, tokens[i + 3])
-                    n[2] += 1
+            slot = gram & mask
+            out[n] = slot
+            n += slot >> np.uint64(RANGE_BITS) == wanted
     return n
 
 
-@_jit
-def _group_by_part(hashes, shift, mask, grouped, bounds):
-    """Table slots of the hashes, grouped by the slot's high bits: each group touches one part of the table."""
-    bounds[:] = 0
-    for h in hashes:
-        bounds[((h & mask) >> shift) + np.uint64(1)] += 1
+@kernel
+def _group_by_part(slots, shift, mask, grouped, bounds):
+    """Slots grouped by their high bits: each group touches one part of the table."""
+    for s in slots:
+        bounds[((s & mask) >> shift) + np.uint64(1)] += 1
     for p in range(len(bounds) - 1):
         bounds[p + 1] += bounds[p]
     at = bounds[:-1].copy()
-    for h in hashes:
-        slot = h & mask
+    for s in slots:
+        slot = s & mask
         grouped[at[slot >> shift]] = slot
         at[slot >> shift] += 1
 
 
-@_jit
+@kernel
+def _slots_of_block(tokens, token_at, size, n_slots, wanted, part_bits):
+    """(slots uint32 (m,), bounds int64 (parts + 1,)): a block's n-grams of one range, grouped by part of the table.
+
+    Random increments of a table larger than the cache cost 50 to 100 ns each; grouped first they cost a tenth.
+    """
+    relative = token_at - token_at[0]
+    slots = np.empty(relative[-1] + 1, np.uint64)
+    n = _grams_of(tokens, relative, size, np.uint64(n_slots - 1), np.uint64(wanted), slots)
+    grouped, bounds = np.empty(n, np.uint32), np.zeros((1 << part_bits) + 1, np.int64)
+    within = np.uint64(min(n_slots, 1 << RANGE_BITS) - 1)
+    _group_by_part(slots[:n], np.uint64(PART_BITS), within, grouped, bounds)
+    return grouped, bounds
+
+
+@leaf
+def _count_slots(slots, first, last, table):
+    for k in range(first, last):
+        if table[slots[k]] < SATURATED:
+            table[slots[k]] += np.uint16(1)
+
+
+@leaf
 def count_words(tokens, token_at, words):
     """Count single tokens."""
     mask = np.uint32(len(words) - 1)
     for t in range(len(token_at) - 1):
-        for i in range(token_at[t], min(token_at[t + 1], token_at[t] + MAX_TOKENS)):
+        first = token_at[t] - token_at[0]
+        for i in range(first, min(token_at[t + 1] - token_at[0], first + MAX_TOKENS)):
             words[tokens[i] & mask] += np.uint32(1)
 
 
-@_jit
-def slots_of_block(tokens, token_at, size, part_bits):
-    """(slots uint32 (3, m), bounds int64 (3, parts + 1)): table slots of a block's n-grams, grouped by part of the
-    table.
-
-    Random increments of a table larger than the cache cost 50 to 100 ns each; grouped first they cost a tenth.
-    """
-    m = token_at[-1] - token_at[0]
-    hashes = np.empty((3, m), np.uint64)
-    slots, bounds = np.empty((3, m), np.uint32), np.zeros((3, (1 << part_bits) + 1), np.int64)
-    n = _grams_of(tokens, token_at - token_at[0], hashes)
-    for row in range(3):
-        _group_by_part(
-            hashes[row, : n[row]], np.uint64(size - part_bits), np.uint64((1 << size) - 1), slots[row], bounds[row]
-        )
-    return slots, bounds
+@leaf
+def _mark_frequent(table, sealed, n):
+    """Mark the slots of one range that reach `LOWEST`; n: frequent slots before it. Returns those after it."""
+    for w in range(len(sealed)):
+        sealed[w, 1] = n
+        word = np.uint64(0)
+        for b in range(64):
+            if table[(w << 6) + b] >= LOWEST:
+                word |= np.uint64(1) << np.uint64(b)
+                n += 1
+        sealed[w, 0] = word
+    return n
 
 
-@_jit
-def count_slots(slots, bounds, first_part, last_part, grams):
-    """Count the slots of parts first_part..last_part-1. Each thread owns some parts, so counts do not depend on
-    threads."""
-    for row in range(3):
-        for k in range(bounds[row, first_part], bounds[row, last_part]):
-            if grams[row, slots[row, k]] < 65535:
-                grams[row, slots[row, k]] += np.uint16(1)
+@leaf
+def _keep_frequent(table, sealed, kept):
+    at = 0
+    for w in range(len(sealed)):
+        if sealed[w, 0]:
+            for b in range(64):
+                if table[(w << 6) + b] >= LOWEST:
+                    kept[at] = table[(w << 6) + b]
+                    at += 1
 
 
-@_jit
-def count_of(counts, row, gram):
-    """Count of an n-gram, 0 where it is below the lowest level."""
-    at = gram & np.uint64((counts.frequent.shape[1] << 6) - 1)
-    word, bit = counts.frequent[row, at >> np.uint64(6)], np.uint64(1) << (at & np.uint64(63))
-    if word & bit:
-        return np.int64(counts.kept[counts.before[row, at >> np.uint64(6)] + popcount(word & (bit - np.uint64(1)))])
-    return 0
+@leaf
+def count_of(table, kept, gram):
+    """Count of an n-gram, 0 where it is below the lowest level. Without a branch, so that cache misses overlap."""
+    at = gram & np.uint64((len(table) << 6) - 1)
+    word, bit = table[at >> np.uint64(6), 0], np.uint64(1) << (at & np.uint64(63))
+    frequent = np.int64((word >> (at & np.uint64(63))) & np.uint64(1))
+    place = np.int64(table[at >> np.uint64(6), 1]) + popcount(word & (bit - np.uint64(1)))
+    return np.int64(kept[place * frequent]) * frequent
 
 
-@_jit
+@leaf
 def capped(token, bits):
     """Information of a token from its raw bits: capped for shapes and separators, hardly any for the ends."""
     if token >= _FIRST_WORD:
@@ -202,8 +183,84 @@ def capped(token, bits):
     return min(bits, SHAPE_BITS if token < _SEPARATOR_TOKEN else SEPARATOR_BITS)
 
 
-@_jit
-def token_bits(token, bits):
-    """Information of a token: -log2 of the share of texts that hold it, capped as a frame counts it. bits:
-    `Counts.bits`."""
-    return capped(token, np.float64(bits[token & np.uint32(len(bits) - 1)]))
+def passes(n_tokens: int) -> int:
+    """How often `count_grams` reads all texts: words once, pairs and triples once for each range of their tables."""
+    return 1 + 2 * max(1, _slots(n_tokens) >> RANGE_BITS)
+
+
+def _slots(n_tokens: int) -> int:
+    """One to two slots a token, so that most slots hold one n-gram at most."""
+    return 1 << min(max(16, n_tokens.bit_length()), MOST_BITS)
+
+
+def count_grams(
+    streams: Tokens, threads: int, pool: ThreadPoolExecutor, advance: Callable[[int], None] = lambda _: None
+) -> Counts:
+    """Count words, pairs and triples. Cost: up to .1 us a pair or triple and core; 256 MB for the range in hand, and
+    what is kept. advance: called with texts of each pass."""
+    n, slots = len(streams.token_at) - 1, _slots(len(streams.tokens))
+    words = np.zeros(min(max(1 << 16, slots >> 3), 1 << 24), np.uint32)
+    for first, last in blocks(n, COUNTED):
+        at = streams.token_at[first : last + 1]
+        count_words(streams.tokens[at[0] : at[-1]], at, words)
+        advance(last - first)
+    release(*streams)
+    pairs, pair_counts = _count_table(streams, 2, slots, threads, pool, advance)
+    triples, triple_counts = _count_table(streams, 3, slots, threads, pool, advance)
+    return Counts(words, _word_bits(words, n + UNSEEN), pairs, pair_counts, triples, triple_counts)
+
+
+def _word_bits(words: np.ndarray, n_texts: int) -> np.ndarray:
+    """-log2 of the share of texts that hold each word."""
+    bits = np.log2(n_texts / np.maximum(words, 1), dtype=np.float32)
+    length = float(words.sum(dtype=np.int64)) / n_texts
+    for end in (_START, _END):  # every caption has one, but only one of its words stands beside it
+        bits[end & (len(bits) - 1)] = np.log2(max(length, 1.0))
+    return np.maximum(bits, 0)
+
+
+def _count_table(
+    streams: Tokens, size: int, slots: int, threads: int, pool: ThreadPoolExecutor, advance: Callable[[int], None]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The sealed table of all n-grams of `size` tokens, and its counts."""
+    table = np.zeros(min(slots, 1 << RANGE_BITS), np.uint16)
+    sealed, kept, n_kept = np.empty((slots >> 6, 2), np.uint64), [np.zeros(1, np.uint16)], 1
+    width = len(table) >> 6
+    for wanted in range(slots // len(table)):
+        table[:] = 0
+        _count_range(streams, size, slots, wanted, table, threads, pool, advance)
+        own = sealed[wanted * width : (wanted + 1) * width]
+        before, n_kept = n_kept, _mark_frequent(table, own, n_kept)
+        kept.append(np.empty(n_kept - before, np.uint16))
+        _keep_frequent(table, own, kept[-1])
+    return sealed, np.concatenate(kept)
+
+
+def _count_range(
+    streams: Tokens, size: int, slots: int, wanted: int, table: np.ndarray, threads: int,
+    pool: ThreadPoolExecutor, advance: Callable[[int], None],
+) -> None:  # fmt: skip
+    """Threads first group a round of blocks, then each counts its share of the parts: counts do not depend on
+    threads."""
+    part_bits = max(len(table).bit_length() - 1 - PART_BITS, 0)
+    shares = list(itertools.pairwise(np.linspace(0, 1 << part_bits, threads + 1).astype(np.int64).tolist()))
+    todo = blocks(len(streams.token_at) - 1, COUNTED)
+
+    def group(block: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        at = streams.token_at[block[0] : block[1] + 1]
+        own: tuple[np.ndarray, np.ndarray] = _slots_of_block(
+            streams.tokens[at[0] : at[-1]], at, size, slots, wanted, part_bits
+        )
+        return own
+
+    for at in range(0, len(todo), ROUND * threads):
+        grouped = list(pool.map(group, todo[at : at + ROUND * threads]))
+
+        def count(share: tuple[int, int], grouped: list[tuple[np.ndarray, np.ndarray]] = grouped) -> None:
+            for own, bounds in grouped:
+                _count_slots(own, bounds[share[0]], bounds[share[1]], table)
+
+        list(pool.map(count, shares))
+        release(*streams)
+        for first, last in todo[at : at + ROUND * threads]:
+            advance(last - first)

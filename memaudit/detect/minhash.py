@@ -40,22 +40,26 @@ def bigram(first, second):
 
 
 @_jit
-def shingles(words, out):
-    """Fill `out` with the 2n - 1 shingles of n words, repeats included; returns how many."""
-    n = len(words)
-    for i in range(n):
-        out[i] = words[i]
-    for i in range(n - 1):
-        out[n + i] = bigram(words[i], words[i + 1])
-    return 2 * n - 1 if n else 0
+def hash_words(words, first, last, hashes):
+    """Mixed hashes of words[first:last] and of the pairs that start there. hashes: uint32 (2, at least as many)."""
+    for k in range(last - first):
+        hashes[0, k] = fmix32(words[first + k])
+    for k in range(last - first - 1):
+        hashes[1, k] = fmix32(bigram(words[first + k], words[first + k + 1]))
 
 
 @_jit
-def sign(shingle_hashes, a, b, signature):
-    """Write the signature of these shingles (uint32, len(a))."""
-    signature[:] = np.uint32(0xFFFFFFFF)
-    for s in shingle_hashes:
-        h = fmix32(s)
+def sign(hashes, first, last, a, b, signature):
+    """Write the signature (uint32, len(a)) of the mixed hashes[:, first:last], first < last.
+
+    Four hashes at a time: the signature is loaded and stored less often.
+    """
+    for p in range(len(a)):
+        signature[p] = np.uint32(0xFFFFFFFF)
+    for k in range(first, last, 2):
+        after = min(k + 1, last - 1)
+        u, v, w, x = hashes[0, k], hashes[1, k], hashes[0, after], hashes[1, after]
         for p in range(len(a)):
-            v = np.uint32(a[p] * h + b[p])
-            signature[p] = min(signature[p], v)
+            s, t = np.uint32(a[p] * u + b[p]), np.uint32(a[p] * v + b[p])
+            y, z = np.uint32(a[p] * w + b[p]), np.uint32(a[p] * x + b[p])
+            signature[p] = min(signature[p], min(min(s, t), min(y, z)))

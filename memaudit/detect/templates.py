@@ -1,14 +1,13 @@
 """Caption templates: frames that at least three distinct captions share, each the best explanation of one of its
 captions at least.
 
-First n-grams are counted, then every caption proposes its frames (`frames`), frames whose hash occurs too rarely are
-dropped, and the rest are grouped exactly. A caption may be in several templates: a family's variants overlap, and
-`families` says which belong together.
+First n-grams are counted (`grams`), then every caption proposes its frames (`frames`, `proposals`), frames whose hash
+occurs too rarely are dropped, and the rest are grouped exactly, part by part. A caption may be in several templates: a
+family's variants overlap, and `families` says which belong together.
 """
 
 from __future__ import annotations
 
-import itertools
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,26 +16,23 @@ import numpy as np
 
 from memaudit.detect import frames as fr
 from memaudit.detect import grams
+from memaudit.detect.proposals import propose
 from memaudit.ragged import offsets_of
+from memaudit.scratch import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-BLOCK = 1 << 14  # texts whose frames one thread finds at a time
-COUNTED = 1 << 16  # texts whose n-grams are grouped at a time
+    from memaudit.detect.grams import Tokens
+    from memaudit.detect.proposals import Proposals
+
 LEAF_POWER, FAMILY_POWER = 0.5, 2.0  # weight of support when a text picks its own template, and the family above it
-PART_BITS = 17  # slots of one part of a count table: 256 kB, which the cache holds
-HASH_PART_BITS = 2  # frames are grouped in four independent parts, by the top bits of their hash
-FILTER_BITS = 26  # saturating counters that drop most frames before they are sorted
+SPAN_MASK = np.uint64((1 << 48) - 1)
+NO_GROUP = np.uint32(0xFFFFFFFF)
 
 _jit = nb.njit(cache=True, nogil=True, error_model="numpy")
-
-
-class Tokens(NamedTuple):
-    """Template streams of all unique texts: text i owns tokens[token_at[i]:token_at[i + 1]]. May be memory maps."""
-
-    tokens: np.ndarray  # uint32
-    token_at: np.ndarray  # int64 (n + 1,)
+_BITS_UNIT, _CAP = fr.BITS_UNIT, fr.BITS_CAP
 
 
 class Templates(NamedTuple):
@@ -56,27 +52,70 @@ class Templates(NamedTuple):
         return len(self.bits)
 
 
-@_jit
-def _tally(hashes, seen):
-    """Saturating counts of frame hashes."""
-    mask = np.uint64(len(seen) - 1)
-    for h in hashes:
-        at = h & mask
-        if seen[at] < 255:
-            seen[at] += np.uint8(1)
+class _Groups(NamedTuple):
+    """Frames of one part in ascending order of hash, with the wanted support: frame g owns entries at[g]..at[g + 1] -
+    1."""
+
+    at: np.ndarray  # int64 (n + 1,)
+    texts: np.ndarray  # uint32, by entry, ascending in a frame
+    spans: np.ndarray  # uint64, by entry
+    share: np.ndarray  # float32, by entry
+    bits: np.ndarray  # float32, by frame
 
 
 @_jit
-def _survivors(hashes, spans, n_frames, first_text, part, seen, least, out_hash, out_span, out_text):
-    mask = np.uint64(len(seen) - 1)
-    at, n = 0, 0
-    for t in range(len(n_frames)):
-        for _ in range(n_frames[t]):
-            if hashes[at] >> np.uint64(64 - HASH_PART_BITS) == part and seen[hashes[at] & mask] >= least:
-                out_hash[n], out_span[n], out_text[n] = hashes[at], spans[at], first_text + t
-                n += 1
-            at += 1
+def _measure(groups, texts, spans, total_bits, least, share, bits):
+    """Fixed share of every member and fixed bits by group; drops the groups whose evidence is below `least`: returns
+    how many are left."""
+    n = 0
+    for g in range(len(groups)):
+        first, last = groups[g]
+        own = np.float64(spans[first] >> np.uint64(48)) / _BITS_UNIT
+        shares = 0.0
+        for e in range(first, last):
+            share[e] = min(1.0, own / max(np.float64(total_bits[texts[e]]), 1e-6))
+            shares += share[e]
+        strength = min(own, _CAP) * shares / (last - first)
+        if strength * np.log2(np.float64(last - first)) ** 0.5 >= least:
+            groups[n, 0], groups[n, 1], bits[n] = first, last, own
+            n += 1
     return n
+
+
+@_jit
+def _pick(at, texts, share, bits, power, first_group, best, best_group):
+    """For every text the frame with the largest min(bits, cap) * share * log2(support) ^ power. Groups come by
+    ascending hash, and the first of equals stays, so that a tie goes to the smaller hash."""
+    for g in range(len(bits)):
+        weight = min(np.float64(bits[g]), _CAP) * np.log2(np.float64(at[g + 1] - at[g])) ** power
+        for e in range(at[g], at[g + 1]):
+            value = np.float32(weight * share[e])
+            if value > best[texts[e]]:
+                best[texts[e]], best_group[texts[e]] = value, first_group + g
+
+
+@_jit
+def _mark_picked(at, texts, first_group, best_group, picked):
+    """Mark the frames that at least one text picked."""
+    for g in range(len(at) - 1):
+        for e in range(at[g], at[g + 1]):
+            if best_group[texts[e]] == first_group + g:
+                picked[g] = True
+                break
+
+
+def _group(proposals: Proposals, part: int, least: int, total_bits: np.ndarray) -> _Groups:
+    """Group the entries of one part; parts are independent, so threads take one each."""
+    hashes, spans, texts = proposals.part(part, least)
+    order = stable_order(hashes)  # entries come by text, so texts stay ascending
+    hashes, spans, texts = hashes[order], spans[order], texts[order]
+    bounds = _starts(hashes, least)
+    share, bits = np.zeros(len(hashes), np.float32), np.empty(len(bounds), np.float32)
+    n = _measure(bounds, texts, spans, total_bits, fr.least_evidence(len(total_bits)), share, bits)
+    bounds = bounds[:n]
+    at = offsets_of(bounds[:, 1] - bounds[:, 0])
+    entry = np.arange(at[-1]) + np.repeat(bounds[:, 0] - at[:-1], np.diff(at))
+    return _Groups(at, texts[entry], spans[entry] & SPAN_MASK, share[entry], bits[:n].copy())
 
 
 @_jit
@@ -91,148 +130,6 @@ def _starts(sorted_hashes, least):
                 n += 1
             first = i
     return out[:n]
-
-
-@_jit
-def _span_bits(tokens, span, word_bits):
-    """Information of the fixed runs of one frame in one text."""
-    bits = 0.0
-    for s in range(3):
-        a, b = (span >> np.uint64(16 * s)) & np.uint64(255), (span >> np.uint64(16 * s + 8)) & np.uint64(255)
-        for i in range(a, b):
-            bits += grams.token_bits(tokens[i], word_bits)
-    return bits
-
-
-@_jit
-def _measure(groups, text, span, tokens, token_at, total_bits, word_bits, bits, share):
-    """Fixed bits by group, and the fixed share of every member."""
-    for g in range(len(groups)):
-        first, last = groups[g]
-        t = text[first]
-        bits[g] = _span_bits(tokens[token_at[t] : token_at[t + 1]], span[first], word_bits)
-        for e in range(first, last):
-            share[e] = min(1.0, bits[g] / max(total_bits[text[e]], 1e-6))
-
-
-@_jit
-def _pick(bounds, text, share, bits, hashes, support_power, best, best_hash):
-    """For every text the frame with the largest min(bits, cap) * share * log2(support) ^ support_power; the smaller
-    hash on a tie."""
-    for g in range(len(bounds)):
-        first, last = bounds[g]
-        weight = min(bits[g], fr.BITS_CAP) * np.log2(np.float64(last - first)) ** support_power
-        for e in range(first, last):
-            t, value = text[e], np.float32(weight * share[e])
-            if value > best[t] or (value == best[t] and value > 0 and hashes[first] < best_hash[t]):
-                best[t], best_hash[t] = value, hashes[first]
-
-
-@_jit
-def _picked(bounds, text, hashes, best_hash):
-    """Frames that at least one text picked."""
-    out = np.empty(len(bounds), np.int64)
-    n = 0
-    for g in range(len(bounds)):
-        for e in range(bounds[g, 0], bounds[g, 1]):
-            if best_hash[text[e]] == hashes[e]:
-                out[n] = g
-                n += 1
-                break
-    return out[:n]
-
-
-def _count(streams: Tokens, threads: int, pool: ThreadPoolExecutor) -> grams.Counts:
-    """Count all n-grams, block by block: threads first group a block's n-grams, then each counts its share of the
-    parts."""
-    tables = grams.empty_tables(len(streams.tokens))
-    size = tables.grams.shape[1].bit_length() - 1
-    part_bits = max(size - PART_BITS, 0)
-    shares = list(itertools.pairwise(np.linspace(0, 1 << part_bits, threads + 1).astype(np.int64)))
-    n = len(streams.token_at) - 1
-
-    def group(first: int) -> tuple[np.ndarray, np.ndarray]:
-        at = streams.token_at[first : min(first + COUNTED, n) + 1]
-        slots, bounds = grams.slots_of_block(streams.tokens[at[0] : at[-1]], at, size, part_bits)
-        return slots, bounds
-
-    words = pool.submit(grams.count_words, streams.tokens, streams.token_at, tables.words)
-    for first in range(0, n, COUNTED * threads):
-        for slots, bounds in pool.map(group, range(first, min(first + COUNTED * threads, n), COUNTED)):
-            jobs = [pool.submit(grams.count_slots, slots, bounds, a, b, tables.grams) for a, b in shares]
-            for job in jobs:
-                job.result()
-    words.result()
-    return grams.seal(tables, n + grams.UNSEEN)
-
-
-class _Block(NamedTuple):
-    first: int
-    hashes: np.ndarray
-    spans: np.ndarray
-    n_frames: np.ndarray
-    total_bits: np.ndarray
-
-
-def _propose(streams: Tokens, counts: grams.Counts, first: int) -> _Block:
-    """Frames of one block of texts."""
-    n = len(streams.token_at) - 1
-    last, log_texts = min(first + BLOCK, n), float(np.log2(n + grams.UNSEEN))
-    hashes, spans = (
-        np.empty((last - first) * fr.MAX_FRAMES, np.uint64),
-        np.empty((last - first) * fr.MAX_FRAMES, np.uint64),
-    )
-    n_frames, total = np.zeros(last - first, np.uint8), np.zeros(last - first, np.float32)
-    at = streams.token_at[first : last + 1] - streams.token_at[first]
-    tokens = streams.tokens[streams.token_at[first] : streams.token_at[last]]
-    m = fr.frames_of_texts(
-        tokens,
-        at,
-        counts,
-        log_texts,
-        fr.least_evidence(n),
-        fr.levels_for(n),
-        fr.workspace(),
-        hashes,
-        spans,
-        n_frames,
-        total,
-    )
-    return _Block(first, hashes[:m].copy(), spans[:m].copy(), n_frames, total)
-
-
-class _Group(NamedTuple):
-    """Frames whose hash falls into one part, with at least the wanted support: frame g owns entries bounds[g,
-    0]..bounds[g, 1] - 1."""
-
-    bounds: np.ndarray  # int64 (n, 2)
-    hashes: np.ndarray  # uint64, by entry
-    spans: np.ndarray
-    texts: np.ndarray
-    bits: np.ndarray  # float32, by frame
-    share: np.ndarray  # float32, by entry
-
-
-def _group(
-    blocks: list[_Block], part: int, seen: np.ndarray, least: int, streams: Tokens, bits: np.ndarray, total: np.ndarray
-) -> _Group:
-    """Group the entries of one part of the hashes; parts are independent, so threads take one each."""
-    kept = []
-    for block in blocks:
-        out = (
-            np.empty(len(block.hashes), np.uint64),
-            np.empty(len(block.hashes), np.uint64),
-            np.empty(len(block.hashes), np.uint32),
-        )
-        n = _survivors(block.hashes, block.spans, block.n_frames, block.first, part, seen, least, *out)
-        kept.append(tuple(column[:n].copy() for column in out))
-    hashes, spans, texts = (np.concatenate(c) for c in zip(*kept, strict=True))
-    order = stable_order(hashes)  # entries come by text, so texts stay ascending
-    hashes, spans, texts = hashes[order], spans[order], texts[order]
-    bounds = _starts(hashes, least)
-    frame_bits, share = np.empty(len(bounds), np.float32), np.zeros(len(hashes), np.float32)
-    _measure(bounds, texts, spans, *streams, total, bits, frame_bits, share)
-    return _Group(bounds, hashes, spans, texts, frame_bits, share)
 
 
 def stable_order(keys: np.ndarray) -> np.ndarray:
@@ -268,60 +165,64 @@ def _mend_order(keys, order):
 
 
 def mine_templates(
-    streams: Tokens, min_support: int, threads: int, advance: Callable[[int], None] = lambda _: None
-) -> tuple[Templates, np.ndarray]:
+    streams: Tokens, min_support: int, threads: int, folder: Path, steps: Steps | None = None,
+    advance: Callable[[int], None] = lambda _: None,
+) -> tuple[Templates, np.ndarray]:  # fmt: skip
     """Templates with at least `min_support` distinct texts, and the information of every text (float32, bits).
 
-    advance: called with texts done, 2 n in all. Cost: 2 to 4 us a text and core; some 200 bytes a text of memory, and
-    the count tables. Results do not depend on threads or on the order of texts.
+    folder: for frames that are spilled, some 100 bytes a text. steps: what an earlier run finished. advance: called
+    with texts done, (1 + grams.passes(tokens)) * n in all. Cost: 2 to 3 us a text and core; 20 bytes a text of memory,
+    and the count tables. Results do not depend on threads or on the order of texts.
     """
-    n = len(streams.token_at) - 1
+    n, steps = len(streams.token_at) - 1, steps or Steps()
     with ThreadPoolExecutor(threads) as pool:
-        counts = _count(streams, threads, pool)
-        advance(n)
-        seen = np.zeros(1 << FILTER_BITS, np.uint8)
-        blocks: list[_Block] = []
-        for block in pool.map(lambda first: _propose(streams, counts, first), range(0, n, BLOCK)):
-            _tally(block.hashes, seen)
-            blocks.append(block)
-            advance(len(block.n_frames))
-        if not blocks:
-            return _no_templates(), np.empty(0, np.float32)
-        total = np.concatenate([b.total_bits for b in blocks])
-        groups = list(
-            pool.map(
-                lambda part: _group(blocks, part, seen, min_support, streams, counts.bits, total),
-                range(1 << HASH_PART_BITS),
-            )
-        )
-    return _choose(groups, n), total
+        counted = steps.get("counted")
+        if counted is None:
+            counted = grams.count_grams(streams, threads, pool, advance)._asdict()
+            steps.put("counted", counted)
+        else:
+            advance(grams.passes(len(streams.tokens)) * n)
+        proposals = propose(streams, grams.Counts(**counted), folder, pool, steps, advance)
+        del counted
+        total = proposals.text_bits()
+
+        def group(part: int) -> int:
+            known = steps.get(f"group-{part}")
+            if known is None:
+                known = _group(proposals, part, min_support, total)._asdict()
+                steps.put(f"group-{part}", known)
+            return len(known["bits"])
+
+        sizes = list(pool.map(group, proposals.parts()))
+        return _choose(sizes, lambda part: _Groups(**(steps.get(f"group-{part}") or {})), n, pool), total
 
 
-def _no_templates() -> Templates:
-    empty = np.empty(0, np.float32)
-    return Templates(np.zeros(1, np.int64), np.empty(0, np.uint32), np.empty(0, np.uint64), empty, empty)
+def _choose(sizes: list[int], load: Callable[[int], _Groups], n_texts: int, pool: ThreadPoolExecutor) -> Templates:
+    """Keep the frames that some text picks, as its own template or as the family above it. sizes: frames by part."""
+    start = offsets_of(np.array(sizes, np.int64))
 
+    def picked(power: float) -> np.ndarray:
+        best, best_group = np.zeros(n_texts, np.float32), np.full(n_texts, NO_GROUP)
+        out = np.zeros(start[-1], np.bool_)
+        for part in range(len(sizes)):
+            g = load(part)
+            _pick(g.at, g.texts, g.share, g.bits, power, start[part], best, best_group)
+        for part in range(len(sizes)):
+            g = load(part)
+            _mark_picked(g.at, g.texts, start[part], best_group, out[start[part] : start[part + 1]])
+        return out
 
-def _choose(groups: list[_Group], n_texts: int) -> Templates:
-    """Keep the frames that some text picks, as its own template or as the family above it."""
-    chosen = [np.empty(0, np.int64) for _ in groups]
-    for power in (LEAF_POWER, FAMILY_POWER):
-        best, best_hash = np.zeros(n_texts, np.float32), np.zeros(n_texts, np.uint64)
-        for g in groups:
-            _pick(g.bounds, g.texts, g.share, g.bits, g.hashes, power, best, best_hash)
-        chosen = [
-            np.union1d(c, _picked(g.bounds, g.texts, g.hashes, best_hash)) for c, g in zip(chosen, groups, strict=True)
-        ]
-    parts = [_take(g, c) for g, c in zip(groups, chosen, strict=True)]
+    leaf, family = pool.map(picked, (LEAF_POWER, FAMILY_POWER))
+    chosen = leaf | family
+    parts = [_take(load(p), np.flatnonzero(chosen[start[p] : start[p + 1]])) for p in range(len(sizes))]
     member_at = offsets_of(np.concatenate([np.diff(p.member_at) for p in parts]))
     return Templates(member_at, *(np.concatenate([p[k] for p in parts]) for k in range(1, 5)))
 
 
-def _take(group: _Group, chosen: np.ndarray) -> Templates:
-    bounds = group.bounds[chosen]
-    member_at = offsets_of(bounds[:, 1] - bounds[:, 0])
-    entry = np.arange(member_at[-1]) + np.repeat(bounds[:, 0] - member_at[:-1], np.diff(member_at))
-    return Templates(member_at, group.texts[entry], group.spans[entry], group.share[entry], group.bits[chosen])
+def _take(groups: _Groups, chosen: np.ndarray) -> Templates:
+    member_at = offsets_of(groups.at[chosen + 1] - groups.at[chosen])
+    entry = np.arange(member_at[-1]) + np.repeat(groups.at[chosen] - member_at[:-1], np.diff(member_at))
+    return Templates(member_at, groups.texts[entry], groups.spans[entry], groups.share[entry], groups.bits[chosen])
 
 
 def tightest(templates: Templates, key: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from memaudit.sources.batches import Batch, Reader
+from memaudit.sources.batches import Batch, Reader, joined
 from memaudit.sources.columns import ColumnChoice, Columns
 from memaudit.sources.discover import discover
 from memaudit.sources.files import Source, shown
@@ -16,7 +16,7 @@ from memaudit.sources.separated import SeparatedReader
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["Batch", "ColumnChoice", "Columns", "Reader", "Source", "discover", "open_source", "shown"]
+__all__ = ["Batch", "ColumnChoice", "Columns", "Reader", "Source", "discover", "joined", "open_source", "shown"]
 
 _READERS: Mapping[str, Callable[[Source, ColumnChoice], Reader]] = {
     "parquet": ParquetReader,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 65_536 * 4
 MAX_BYTES = 64 << 20  # captions of one batch; a single longer caption still passes
+_ZERO = pa.scalar(0, pa.int64())  # made once: Arrow looks for pandas each time it is given a plain number
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,12 @@ class Reader(Protocol):
     columns: Columns
     n_rows: int | None  # records, when the file says so without being read
 
-    def batches(self) -> Iterator[Batch]:
-        """All records in order, streamed. Raises BadInput when the file turns out to be damaged on the way."""
+    def batches(self, start: int = 0) -> Iterator[Batch]:
+        """All records in order, streamed. Raises BadInput when the file turns out to be damaged on the way.
+
+        start: how many records are left out; they must be those of the first batches of a whole pass. Parquet leaves
+        most of them unread.
+        """
         ...
 
     def take(self, rows: np.ndarray, column: int) -> list[str | None]:
@@ -60,9 +65,26 @@ class Reader(Protocol):
         """
         ...
 
+    def stream(self, rows: np.ndarray, column: int) -> Iterator[tuple[np.ndarray, pa.Array]]:
+        """`take` piece by piece, not decoded: positions in `rows` (ascending, distinct) and captions, large_binary."""
+        ...
+
+    def starts(self) -> np.ndarray:
+        """uint64: record numbers at which `stream` can begin without reading what lies before them."""
+        ...
+
     def take_images(self, rows: np.ndarray) -> list[str | None]:
         """The image references of these records, by the same rules; all None when the source has none."""
         ...
+
+
+def after(batches: Iterable[Batch], start: int) -> Iterator[Batch]:
+    """The batches less those that hold the first `start` records, skipped ones counted."""
+    seen = 0
+    for batch in batches:
+        if seen >= start:
+            yield batch
+        seen += len(batch) + sum(batch.skipped.values())
 
 
 def split(batch: Batch) -> Iterator[Batch]:
@@ -88,6 +110,25 @@ def _slice(batch: Batch, start: int, stop: int) -> Batch:
         images=cut(batch.images),
         hashes=cut(batch.hashes),
         weights=cut(batch.weights),
+    )
+
+
+def joined(batches: list[Batch]) -> Batch:
+    """Batches with the same columns as one. `rows` are no longer ascending, and what was skipped is left out."""
+
+    def join(values: list[Any]) -> Any:
+        return None if values[0] is None else np.concatenate(values)
+
+    def chain(values: list[Any]) -> Any:
+        return None if values[0] is None else pa.concat_arrays(values)
+
+    return Batch(
+        rows=join([b.rows for b in batches]),
+        captions=tuple(chain(list(column)) for column in zip(*(b.captions for b in batches), strict=True)),
+        ids=chain([b.ids for b in batches]),
+        images=chain([b.images for b in batches]),
+        hashes=chain([b.hashes for b in batches]),
+        weights=join([b.weights for b in batches]),
     )
 
 
@@ -163,7 +204,7 @@ def _storage(values: pa.Array) -> pa.Array:
 
 
 def _empty_is_null(values: pa.Array) -> pa.Array:
-    empty = pc.equal(pc.binary_length(values), 0)
+    empty = pc.equal(pc.binary_length(values), _ZERO)
     return pc.if_else(empty, pa.scalar(None, values.type), values) if pc.any(empty).as_py() else values
 
 
@@ -195,6 +236,15 @@ def gather(parts: Iterable[tuple[np.ndarray, pa.Array]], rows: np.ndarray) -> li
     """
     wanted, back = np.unique(np.asarray(rows, dtype=np.uint64), return_inverse=True)
     found: list[str | None] = [None] * len(wanted)
+    for positions, values in pick(parts, wanted):
+        for i, value in zip(positions.tolist(), values.to_pylist(), strict=True):
+            found[i] = decoded(value)
+    return [found[i] for i in back]
+
+
+def pick(parts: Iterable[tuple[np.ndarray, pa.Array]], wanted: np.ndarray) -> Iterator[tuple[np.ndarray, pa.Array]]:
+    """Of each part the records that are `wanted` (uint64, ascending, distinct): positions in `wanted`, and values as
+    large_binary. Parts and errors as with `gather`."""
     n_seen = 0
     for have, values in parts if len(wanted) else ():
         if not len(have):
@@ -202,19 +252,23 @@ def gather(parts: Iterable[tuple[np.ndarray, pa.Array]], rows: np.ndarray) -> li
         low, high = np.searchsorted(wanted, have[0]), np.searchsorted(wanted, have[-1], side="right")
         at = np.searchsorted(have, wanted[low:high])
         hits = np.flatnonzero(have[at] == wanted[low:high])
-        for i, value in zip(hits + low, as_bytes(values.take(pa.array(at[hits]))).to_pylist(), strict=True):
-            found[i] = decoded(value)
+        if len(hits):
+            yield hits + low, as_bytes(values.take(pa.array(at[hits])))
         n_seen += len(hits)
         if have[-1] >= wanted[-1]:
             break
     if n_seen < len(wanted):
         raise IndexError(f"{len(wanted) - n_seen} of {len(wanted)} records do not exist")
-    return [found[i] for i in back]
 
 
 def gather_captions(batches: Iterable[Batch], rows: np.ndarray, column: int) -> list[str | None]:
     """`Reader.take` for formats that can only be streamed."""
     return gather(((batch.rows, batch.captions[column]) for batch in batches), rows)
+
+
+def stream_captions(batches: Iterable[Batch], rows: np.ndarray, column: int) -> Iterator[tuple[np.ndarray, pa.Array]]:
+    """`Reader.stream` for formats that can only be streamed."""
+    return pick(((batch.rows, batch.captions[column]) for batch in batches), rows)
 
 
 def gather_images(batches: Iterable[Batch], rows: np.ndarray) -> list[str | None]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.json as pj
 
 from memaudit.errors import BadInput
-from memaudit.sources.batches import gather_captions, gather_images, make_batch, split
+from memaudit.sources.batches import after, gather_captions, gather_images, make_batch, split, stream_captions
 from memaudit.sources.columns import find_columns
 from memaudit.sources.files import open_stream, shown, unreadable
 
@@ -45,8 +45,11 @@ class JsonlReader:
         self.columns = find_columns(fields, choice, self.path)
         self._readers, self._schema = self._plan(fields)
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self, start: int = 0) -> Iterator[Batch]:
         """See `Reader.batches`. Lines that are no object are skipped as "bad line"; a number as caption is null."""
+        return after(self._batches(), start)
+
+    def _batches(self) -> Iterator[Batch]:
         start = 0
         for block in self._blocks():
             values, kept = self._fast(block) or self._line_by_line(block)
@@ -60,6 +63,14 @@ class JsonlReader:
     def take(self, rows: np.ndarray, column: int) -> list[str | None]:
         """See `Reader.take`; streams up to the last of `rows`."""
         return gather_captions(self.batches(), rows, column)
+
+    def stream(self, rows: np.ndarray, column: int) -> Iterator[tuple[np.ndarray, pa.Array]]:
+        """See `Reader.stream`."""
+        return stream_captions(self.batches(), rows, column)
+
+    def starts(self) -> np.ndarray:
+        """See `Reader.starts`."""
+        return np.zeros(1, np.uint64)
 
     def take_images(self, rows: np.ndarray) -> list[str | None]:
         """See `Reader.take_images`; streams up to the last of `rows`."""
@@ -120,7 +131,7 @@ class JsonlReader:
         try:
             table = pj.read_json(
                 pa.BufferReader(block),
-                pj.ReadOptions(block_size=min(max(PARSE, 2 * longest), 2**31 - 1)),
+                pj.ReadOptions(len(block) > PARSE, min(max(PARSE, 2 * longest), 2**31 - 1)),  # threads only if it pays
                 pj.ParseOptions(explicit_schema=self._schema, unexpected_field_behavior="ignore"),
             )
         except pa.ArrowException:

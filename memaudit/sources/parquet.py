@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from contextlib import contextmanager
 from functools import cached_property
@@ -13,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from memaudit.errors import BadInput
-from memaudit.sources.batches import MAX_BYTES, as_bytes, gather, make_batch, split
+from memaudit.sources.batches import MAX_BYTES, after, as_bytes, gather, make_batch, pick, split
 from memaudit.sources.columns import Columns, find_columns, is_caption, match
 from memaudit.sources.files import shown, unreadable
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from memaudit.sources.files import Source
 
 BATCH_ROWS = 65_536
+SPAN_ROWS = 1 << 20  # a pass that continues reads at most so many records, or one row group, again
 PROBE_ROWS = 64
 READ_BUFFER = 1 << 20  # bytes per column; without it Arrow loads whole column chunks (504 MB against 30 MB in a test)
 SUCCESS = b"success"  # img2dataset's status of a picture that was downloaded
@@ -63,11 +65,29 @@ class ParquetReader:
             found = self.columns
             self.columns = Columns(found.captions, found.id, None, found.hash, found.weights)
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self, start: int = 0) -> Iterator[Batch]:
         """See `Reader.batches`. Rows that img2dataset failed to download are skipped as "not downloaded"."""
+        spans = [span for span in self._spans() if span[1] > start]
+        if not spans:
+            return iter(())
+        whole = itertools.chain.from_iterable(self._batches(first, groups) for first, _, groups in spans)
+        return after(whole, start - spans[0][0])
+
+    def _spans(self) -> Iterator[tuple[int, int, list[int]]]:
+        """First record, record after the last, and row groups: whole row groups of `SPAN_ROWS` records or more, where
+        a pass can begin."""
+        first = stop = 0
+        groups: list[int] = []
+        for group in range(self._metadata.num_row_groups):
+            groups.append(group)
+            stop += self._metadata.row_group(group).num_rows
+            if stop - first >= SPAN_ROWS or group == self._metadata.num_row_groups - 1:
+                yield first, stop, groups
+                first, groups = stop, []
+
+    def _batches(self, start: int, groups: list[int]) -> Iterator[Batch]:
         names = self.columns.names() + ([self._status] if self._status else [])
-        start = 0
-        for record in self._read(list(dict.fromkeys(names)), self._batch_rows, start):
+        for record in self._read(list(dict.fromkeys(names)), self._batch_rows, start, groups):
             values = {name: self._column(record, name) for name in names}
             rows = np.arange(start, start + len(record), dtype=np.uint64)
             start += len(record)
@@ -85,6 +105,15 @@ class ParquetReader:
     def take(self, rows: np.ndarray, column: int) -> list[str | None]:
         """See `Reader.take`; reads only the row groups that hold `rows`."""
         return self._take(rows, self.columns.captions[column])
+
+    def stream(self, rows: np.ndarray, column: int) -> Iterator[tuple[np.ndarray, pa.Array]]:
+        """See `Reader.stream`; reads only the row groups that hold `rows`."""
+        return pick(self._parts(self.columns.captions[column], rows), rows)
+
+    def starts(self) -> np.ndarray:
+        """See `Reader.starts`: row groups."""
+        lengths = [self._metadata.row_group(group).num_rows for group in range(self._metadata.num_row_groups)]
+        return np.cumsum([0, *lengths[:-1]], dtype=np.uint64)
 
     def take_images(self, rows: np.ndarray) -> list[str | None]:
         """See `Reader.take_images`; reads only the row groups that hold `rows`."""
@@ -113,9 +142,12 @@ class ParquetReader:
         self, names: list[str], batch_rows: int, row: int, groups: list[int] | None = None
     ) -> Iterator[pa.RecordBatch]:
         """Record batches of these columns; `row` is the number of the first record, for the message about damage."""
+        threads = self._metadata.num_rows > BATCH_ROWS  # for less they cost more than they save
         try:
             with _opened(self.path, self._metadata) as file:
-                for record in file.iter_batches(batch_size=batch_rows, row_groups=groups, columns=names):
+                for record in file.iter_batches(
+                    batch_size=batch_rows, row_groups=groups, columns=names, use_threads=threads
+                ):
                     yield record
                     row += len(record)
         except DAMAGE as error:
@@ -137,6 +169,8 @@ class ParquetReader:
         The footer would know better, but a damaged one ends the process when its column chunks are looked at: Arrow's
         binding lets the C++ exception through.
         """
+        if self._metadata.num_rows <= PROBE_ROWS:
+            return BATCH_ROWS
         record = next(self._read(list(self.columns.captions), PROBE_ROWS, 0), None)
         if record is None:
             return BATCH_ROWS

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from memaudit.errors import BadInput
-from memaudit.sources.batches import as_text, gather_captions, gather_images, make_batch, split
+from memaudit.sources.batches import after, as_text, gather_captions, gather_images, make_batch, split, stream_captions
 from memaudit.sources.columns import Columns
 from memaudit.sources.files import picture_pairs, shown, unreadable
 
@@ -42,14 +42,25 @@ class PicturesReader:
             raise BadInput(f"no captions in {shown(self.path)}", why, "put cat.txt beside cat.jpg")
         self.n_rows = len(self._pairs)
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self, start: int = 0) -> Iterator[Batch]:
         """See `Reader.batches`. A .txt that cannot be read is skipped as "unreadable"."""
+        return after(self._batches(), start)
+
+    def _batches(self) -> Iterator[Batch]:
         for start in range(0, len(self._pairs), FILES_PER_BATCH):
             yield from self._batch(start, self._pairs[start : start + FILES_PER_BATCH])
 
     def take(self, rows: np.ndarray, column: int) -> list[str | None]:
         """See `Reader.take`; opens the wanted files only."""
         return gather_captions(self._only(rows), rows, column)
+
+    def stream(self, rows: np.ndarray, column: int) -> Iterator[tuple[np.ndarray, pa.Array]]:
+        """See `Reader.stream`."""
+        return stream_captions(self._only(rows), rows, column)
+
+    def starts(self) -> np.ndarray:
+        """See `Reader.starts`."""
+        return np.zeros(1, np.uint64)
 
     def take_images(self, rows: np.ndarray) -> list[str | None]:
         """See `Reader.take_images`."""

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.csv as pc
 
 from memaudit.errors import BadInput
-from memaudit.sources.batches import gather_captions, gather_images, make_batch, split
+from memaudit.sources.batches import after, gather_captions, gather_images, make_batch, split, stream_captions
 from memaudit.sources.columns import find_columns
 from memaudit.sources.files import COMPRESSED, open_stream, shown, unreadable
 
@@ -50,8 +50,11 @@ class SeparatedReader:
         self._positions = {name: positions[name] for name in self.header}  # of equal names the first counts
         self.columns = find_columns(dict.fromkeys(self.header, pa.string()), choice, self.path)
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self, start: int = 0) -> Iterator[Batch]:
         """See `Reader.batches`. Records with another number of fields than the header are skipped as "bad line"."""
+        return after(self._batches(), start)
+
+    def _batches(self) -> Iterator[Batch]:
         done = 0
         for block in BLOCKS:
             numbering = _Numbering()
@@ -69,6 +72,14 @@ class SeparatedReader:
     def take(self, rows: np.ndarray, column: int) -> list[str | None]:
         """See `Reader.take`; streams up to the last of `rows`."""
         return gather_captions(self.batches(), rows, column)
+
+    def stream(self, rows: np.ndarray, column: int) -> Iterator[tuple[np.ndarray, pa.Array]]:
+        """See `Reader.stream`."""
+        return stream_captions(self.batches(), rows, column)
+
+    def starts(self) -> np.ndarray:
+        """See `Reader.starts`."""
+        return np.zeros(1, np.uint64)
 
     def take_images(self, rows: np.ndarray) -> list[str | None]:
         """See `Reader.take_images`; streams up to the last of `rows`."""

@@ -84,7 +84,6 @@ class Alphabet(NamedTuple):
     folds: np.ndarray
     entity_key: np.ndarray
     entity_value: np.ndarray
-    units: np.ndarray  # uint64 ascending: UNITS packed by `packed`
 
 
 def packed(word: str) -> int:
@@ -163,8 +162,7 @@ def build() -> Alphabet:
             start[code] = len(pool)
             pool += [len(folded), *map(ord, folded)]
     keys, values = _entities()
-    units = np.array(sorted(map(packed, UNITS)), np.uint64)
-    return Alphabet(kinds, order, start, np.array(pool, np.int32), keys, values, units)
+    return Alphabet(kinds, order, start, np.array(pool, np.int32), keys, values)
 
 
 def _assigned() -> range | list[int]:

@@ -1,16 +1,26 @@
-"""Caption bytes -> folded code points: UTF-8 and entities decoded, tags removed, NFKD and case fold by table.
+"""Caption bytes -> folded text: UTF-8 and entities decoded, tags removed, NFKD and case fold by table.
 
-Plain ASCII without "&" and "<" takes a short road; everything else the table road. `reference` is the definition.
+Folded text is UTF-8 again, with a byte of flags for each of its bytes; both can be read eight bytes at a time. Plain
+ASCII without "&" and "<" takes a short road; everything else the table road. `reference` is the definition.
 """
 
 from __future__ import annotations
 
-import numba as nb
+from typing import NamedTuple
+
 import numpy as np
 
+from memaudit.jit import leaf
 from memaudit.text import alphabet as abc
 
-FOLD_GROWTH = 18  # the longest folding of one code point (U+FDFA)
+FOLD_GROWTH = 18  # the longest folding of one code point (U+FDFA), in code points
+ENCODED_GROWTH = 4 * FOLD_GROWTH  # of one byte, in bytes of UTF-8
+PADDING = 16  # bytes without flags behind the text, so that chunks can be read at its end
+
+WORD, START, DIGIT, TAIL = 1, 2, 4, 8
+"""Flags of a byte: goes on with an open word; may open one; is a digit; is no first byte of its code point. Letters and
+digits are WORD and START, marks WORD, ideographs START. Separators hold their index + 1 in the upper half."""
+SEPARATOR_SHIFT = 4
 
 _FNV = np.uint64(0x100000001B3)
 _SEED = np.uint64(0xCBF29CE484222325)
@@ -18,21 +28,69 @@ _REPLACEMENT = 0xFFFD
 _AMP, _LESS, _GREATER, _HASH, _SEMICOLON, _X = ord("&"), ord("<"), ord(">"), ord("#"), ord(";"), ord("x")
 _MARK_RUN, _TAG_LENGTH = abc.MARK_RUN, abc.TAG_LENGTH
 
-_jit = nb.njit(cache=True, nogil=True, error_model="numpy")
+
+class Folded(NamedTuple):
+    """Folded text of the caption in hand, and what it is made from."""
+
+    text: np.ndarray  # uint8: UTF-8
+    text_chunks: np.ndarray  # uint64: the same memory
+    flags: np.ndarray  # uint8: by byte of the text
+    flag_chunks: np.ndarray  # uint64: the same memory
+    raw: np.ndarray  # uint32: code points before folding
+    points: np.ndarray  # uint32: and after it
 
 
-@_jit
-def _fold_plain(data, low, high, folded):
-    """Lower-case plain ASCII into `folded`; -1 when something is not plain."""
-    special = np.uint8(0)
-    for i in range(high - low):  # no early exit: so that the compiler vectorises it
+def flags_of_kind(kind: int) -> int:
+    """Flags of a code point's first byte, by its class in `alphabet`."""
+    known = {abc.SPACE: 0, abc.LETTER: WORD | START, abc.MARK: WORD, abc.DIGIT: WORD | START | DIGIT}
+    known[abc.IDEOGRAPH] = START
+    return known[kind] if kind in known else (kind - abc.FIRST_SEPARATOR + 1) << SEPARATOR_SHIFT
+
+
+_FLAGS = np.array([flags_of_kind(k) for k in range(abc.FIRST_SEPARATOR + len(abc.SEPARATORS))], np.uint8)
+_ASCII_FLAGS = np.array([_FLAGS[abc.kind(chr(c))] for c in range(128)] + [0] * 128, np.uint8)
+
+
+@leaf
+def fold_plain(data, low, high, text, flags):
+    """Lower-case plain ASCII; returns the bytes of its text, -1 when something is not plain."""
+    special, n = np.uint8(0), high - low
+    for i in range(n):  # no early exit: so that the compiler vectorises it
         c = data[low + i]
         special |= (c >> np.uint8(7)) | np.uint8(c == _AMP) | np.uint8(c == _LESS)
-        folded[i] = c + np.uint8(32) * np.uint8((c >= 65) & (c <= 90))
-    return -1 if special else high - low
+        text[i] = c + np.uint8(32) * np.uint8((c >= 65) & (c <= 90))
+    if special:
+        return -1
+    for i in range(n):
+        flags[i] = _ASCII_FLAGS[text[i]]
+    for i in range(n, n + PADDING):
+        flags[i] = 0
+    return n
 
 
-@_jit
+@leaf
+def _encode(points, n_points, text, flags, kind):
+    """UTF-8 of folded code points, with flags; returns how many bytes."""
+    n = 0
+    for i in range(n_points):
+        c = points[i]
+        own = _FLAGS[kind[c]]
+        tail = np.uint8(TAIL | (WORD if own & np.uint8(WORD | START) else 0))
+        flags[n] = own
+        if c < 0x80:
+            text[n] = c
+            n += 1
+            continue
+        size = 2 if c < 0x800 else (3 if c < 0x10000 else 4)
+        text[n] = (0xF00 >> size) & 0xFF | c >> np.uint32(6 * (size - 1))
+        for k in range(1, size):
+            text[n + k] = 0x80 | (c >> np.uint32(6 * (size - 1 - k))) & 0x3F
+            flags[n + k] = tail
+        n += size
+    return n
+
+
+@leaf
 def _next_code_point(data, at, high):
     """(code point, next position) of UTF-8 at `at`; U+FFFD and one byte further where it is malformed."""
     lead = np.int32(data[at])
@@ -59,7 +117,7 @@ def _next_code_point(data, at, high):
     return code, at + need + 1
 
 
-@_jit
+@leaf
 def _numeric_entity(data, at, high):
     """(code point, next position) of "&#...;" whose "#" is at `at`; (0, at) where it is none."""
     base, most = 10, 7
@@ -85,7 +143,7 @@ def _numeric_entity(data, at, high):
     return value, i + 1
 
 
-@_jit
+@leaf
 def _named_entity(data, at, high, abc_):
     """(index into entity_value, next position) of "&name;" whose name starts at `at`; (-1, at) where it is none."""
     key = _SEED
@@ -105,7 +163,7 @@ def _named_entity(data, at, high, abc_):
     return -1, at
 
 
-@_jit
+@leaf
 def _decode(data, low, high, raw, abc_):
     """Code points of UTF-8 bytes with entities decoded once, into `raw`; returns how many."""
     n, at = 0, low
@@ -130,7 +188,7 @@ def _decode(data, low, high, raw, abc_):
     return n
 
 
-@_jit
+@leaf
 def _tag_end(raw, at, n):
     """Position after the tag that opens at `at`, or `at` where none does."""
     if at + 1 >= n:
@@ -146,7 +204,7 @@ def _tag_end(raw, at, n):
     return at
 
 
-@_jit
+@leaf
 def _append(folded, n, run, code, abc_):
     """Append a folded code point in canonical order; returns the new length and run of marks."""
     order = abc_.mark_order[code]
@@ -163,7 +221,7 @@ def _append(folded, n, run, code, abc_):
     return n + 1, run + 1
 
 
-@_jit
+@leaf
 def _fold(raw, n_raw, folded, abc_):
     """Strip tags and fold `raw` into `folded`; returns the length."""
     n, run, at = 0, 0, 0
@@ -183,12 +241,19 @@ def _fold(raw, n_raw, folded, abc_):
     return n
 
 
-@_jit
-def fold_caption(data, low, high, raw, folded, abc_):
-    n = _fold_plain(data, low, high, folded)
-    return n if n >= 0 else _fold(raw, _decode(data, low, high, raw, abc_), folded, abc_)
+@leaf
+def fold_any(data, low, high, folded, abc_):
+    """Fold any caption by table; returns the bytes of its text, behind which `PADDING` bytes carry no flags."""
+    n_points = _fold(folded.raw, _decode(data, low, high, folded.raw, abc_), folded.points, abc_)
+    n = _encode(folded.points, n_points, folded.text, folded.flags, abc_.kind)
+    for i in range(n, n + PADDING):
+        folded.flags[i] = 0
+    return n
 
 
-def scratch(longest: int) -> tuple[np.ndarray, np.ndarray]:
+def scratch(longest: int) -> Folded:
+    """Room for captions of up to `longest` bytes."""
     longest = min(longest, abc.LEX_BYTES)
-    return np.empty(longest + 1, np.uint32), np.empty(FOLD_GROWTH * longest + 1, np.uint32)
+    text, flags = (np.empty(ENCODED_GROWTH * longest // 8 + PADDING, np.uint64) for _ in range(2))
+    raw, points = np.empty(longest + 1, np.uint32), np.empty(FOLD_GROWTH * longest + 1, np.uint32)
+    return Folded(text.view(np.uint8), text, flags.view(np.uint8), flags, raw, points)

@@ -1,13 +1,14 @@
-"""Two small kernels that everything here is built on: a mixing function and a population count."""
+"""Small kernels that everything here is built on: a mixing function, a population count, trailing zeros."""
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
+from memaudit.jit import leaf
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def mix64(x: np.uint64) -> np.uint64:
+
+@leaf
+def mix64(x):
     """MurmurHash3's 64-bit finaliser (public domain, Appleby)."""
     x ^= x >> np.uint64(33)
     x *= np.uint64(0xFF51AFD7ED558CCD)
@@ -16,10 +17,16 @@ def mix64(x: np.uint64) -> np.uint64:
     return x ^ (x >> np.uint64(33))
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@leaf
 def popcount(x):
     """Set bits of a uint64."""
     x = x - ((x >> np.uint64(1)) & np.uint64(0x5555555555555555))
     x = (x & np.uint64(0x3333333333333333)) + ((x >> np.uint64(2)) & np.uint64(0x3333333333333333))
     x = (x + (x >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
     return np.int64((x * np.uint64(0x0101010101010101)) >> np.uint64(56))
+
+
+@leaf
+def trailing_zeros(x):
+    """Zero bits below the lowest set bit of a uint64 that is not zero."""
+    return popcount((x & (~x + np.uint64(1))) - np.uint64(1))

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from memaudit.detect.near import near_edges
+from memaudit.scratch import Steps
 from memaudit.text.spelling import spell_all
 from tests.bench.edits import read_captions, with_edits
 from tests.bench.near_recall import brute_force_pairs, pair_recall
-from tests.detect.conftest import streams_of, zeros
+from tests.detect.conftest import streams_of
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 FILES = [DATA / "laion_alt_text_10k.parquet", DATA / "coco2014_val_10000.csv"]
@@ -32,7 +33,7 @@ def test_recall_and_no_edge_below_the_threshold() -> None:
     spelled = {tuple(s.words): c for s, c in zip(spell_all([c.encode() for c in captions]), captions, strict=True)}
     words, texts = [list(w) for w in spelled], list(spelled.values())
     pairs = brute_force_pairs(words, 0.7)
-    edges, label = near_edges(streams_of(texts), 0.7, 2, zeros)
+    edges, label = near_edges(streams_of(texts), 0.7, 2, 1 << 30, Steps())
     recall = pair_recall(pairs, label)
     print(
         f"\n{len(texts):,} texts, {len(pairs):,} pairs at Jaccard >= 0.7: recall {recall:.4f}, "

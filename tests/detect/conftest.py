@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from memaudit.detect.grams import Tokens
 from memaudit.detect.near import Streams
-from memaudit.detect.templates import Tokens
 from memaudit.ragged import offsets_of
 from tests.text.test_lexer import lexed
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memaudit.describe import template_text
-from memaudit.detect.exact import TextIndex
 from memaudit.detect.frames import unpack
 from memaudit.detect.ordering import shell_sort
 from memaudit.detect.slots import describe_slots
 from memaudit.detect.templates import Templates, mine_templates, stable_order
 from memaudit.text.spelling import spell
 from tests.detect.conftest import tokens_of
+from tests.text.test_spelling import template_text
+
+if TYPE_CHECKING:
+    from memaudit.detect.grams import Tokens
+    from memaudit.scratch import Steps
 
 COLOURS = "crimson teal ochre ivory cobalt umber saffron jade mauve russet".split()
 THINGS = "walrus kettle lantern cactus violin comet anchor beetle saddle teapot".split()
@@ -23,10 +30,15 @@ def noise(rng: np.random.Generator, n: int) -> list[str]:
     return [" ".join(f"noise{rng.integers(100_000)}" for _ in range(int(rng.integers(4, 10)))) for _ in range(n)]
 
 
+def mine(streams: Tokens, threads: int = 2, steps: Steps | None = None) -> tuple[Templates, np.ndarray]:
+    with tempfile.TemporaryDirectory() as folder:
+        return mine_templates(streams, 3, threads, Path(folder), steps)
+
+
 def found(captions: list[str], threads: int = 2) -> dict[str, frozenset[str]]:
     """Template text -> member captions."""
     streams = tokens_of(captions)
-    templates, _ = mine_templates(streams, 3, threads)
+    templates, _ = mine(streams, threads)
     slots = describe_slots(templates, streams)
     out: dict[str, frozenset[str]] = {}
     for k in range(len(templates)):
@@ -67,7 +79,7 @@ def test_order_and_threads_do_not_matter(rng: np.random.Generator) -> None:
 def test_every_member_holds_its_frame(rng: np.random.Generator) -> None:
     captions = family(rng) + noise(rng, 50) + [f"the {t} of {c} place" for c in COLOURS for t in THINGS]
     streams = tokens_of(captions)
-    templates, _ = mine_templates(streams, 3, 2)
+    templates, _ = mine(streams)
     assert len(templates)
     for k in range(len(templates)):
         frames = set()
@@ -87,30 +99,9 @@ def test_shapes_alone_are_no_template() -> None:
     assert found([f"{i} - {i + 1}" for i in range(50)]) == {}
 
 
-@given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), max_size=60))
-@settings(max_examples=100, deadline=None)
-def test_text_ids_follow_first_occurrence(pairs: list[tuple[int, int]]) -> None:
-    index, seen = TextIndex(), {}
-    for start in range(0, len(pairs), 7):
-        chunk = pairs[start : start + 7]
-        lo, hi = (np.array([p[k] for p in chunk], np.uint64) for k in (0, 1))
-        want = [seen.setdefault(p, len(seen)) for p in chunk]
-        assert index.add(lo, hi).tolist() == want
-    keys = index.keys()
-    assert list(zip(*(k.tolist() for k in keys), strict=True)) == list(seen)
-
-
-def test_the_index_grows(rng: np.random.Generator) -> None:
-    keys = rng.integers(0, 2**63, 300_000).astype(np.uint64)
-    index = TextIndex()
-    first = index.add(keys, keys)
-    assert np.array_equal(index.add(keys, keys), first)
-    assert index.n == len(np.unique(keys))
-
-
 def test_an_empty_set_is_described() -> None:
     streams = tokens_of([])
-    templates, bits = mine_templates(streams, 3, 2)
+    templates, bits = mine(streams)
     assert isinstance(templates, Templates)
     assert len(describe_slots(templates, streams).exists) == len(bits) == 0
 
