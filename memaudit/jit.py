@@ -1,4 +1,7 @@
-"""How kernels are compiled: cached on disk, without the interpreter's lock, with numpy's rules of division."""
+"""How kernels are compiled: cached on disk, without the interpreter's lock, with numpy's rules of division.
+
+Counters that are handed to other kernels start as np.int64(0): for a plain 0 numba compiles the callee twice.
+"""
 
 from __future__ import annotations
 

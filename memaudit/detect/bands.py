@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import numba as nb
 import numpy as np
 
 from memaudit.detect.minhash import hash_words, permutations, sign
+from memaudit.jit import leaf
 from memaudit.ragged import blocks
 from memaudit.scratch import release
 
@@ -36,8 +36,6 @@ SWEEP = 64 << 20  # bytes of mapped words that may stay resident while they are 
 ENTRY_BYTES = 6  # of a text in a band
 KEY = np.array([0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D, 0x27D4EB2F, 0x165667B1], np.uint32)  # odd: the primes of xxHash32
 GROUP = np.array([0xA24BAED5, 0x9FB21C65], np.uint32)  # odd, unrelated to KEY
-
-_jit = nb.njit(cache=True, nogil=True, error_model="numpy")
 
 
 class Pass(NamedTuple):
@@ -65,7 +63,7 @@ def partition_bits(n: int) -> int:
     return min((n // PARTITION).bit_length(), PARTITION_BITS)
 
 
-@_jit
+@leaf
 def _sign_block(words, word_at, first, last, a, b, signature, rows, hashes, keys, groups, places):
     """Keys and group bits (uint32 (bands, texts)) of texts first..last-1 that are long enough; returns how many.
 
@@ -90,7 +88,7 @@ def _sign_block(words, word_at, first, last, a, b, signature, rows, hashes, keys
     return n
 
 
-@_jit
+@leaf
 def _group(keys, groups, places, base, part_bits, at, out_keys, out_places, bounds):
     """Write the entries of one block and band to out_*[base:], grouped by the top bits of `groups`.
 

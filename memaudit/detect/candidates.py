@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
 from memaudit.detect.bands import BLOCK
 from memaudit.detect.ordering import shell_sort
+from memaudit.jit import kernel, leaf
 
 FILTER_BITS = 20  # of a key; two bit sets of so many bits fit the cache and tell most keys of a partition apart
 FILTER = 1 << (FILTER_BITS - 6)
 SMALL_BUCKET = 32  # sorted by insertion alone
 HOT = 1 << 14  # larger buckets are sorted outside the kernel
 
-_jit = nb.njit(cache=True, nogil=True, error_model="numpy")
 
-
-@_jit
+@kernel
 def repeated(keys, places, bounds, part, seen, again):
     """Entries (key << 32 | text) of this partition whose key some other entry may share; no order.
 
@@ -40,7 +38,7 @@ def repeated(keys, places, bounds, part, seen, again):
     return out[:n]
 
 
-@_jit
+@leaf
 def open_buckets(entries, label, labels):
     """Keep, in place, the entries of sorted `entries` whose bucket holds texts of several labels; returns how many.
 
@@ -72,7 +70,7 @@ def open_buckets(entries, label, labels):
     return kept
 
 
-@_jit
+@leaf
 def _order(bucket, order, key_lo):
     """Turn a bucket's entries into order << 32 | text, ascending by order, then by key."""
     low = np.uint64(0xFFFFFFFF)
@@ -92,7 +90,7 @@ def _order(bucket, order, key_lo):
         bucket[i] = e
 
 
-@_jit
+@leaf
 def propose(entries, label, order, key_lo, state, texts, left, right):
     """Pairs to check, as many as `texts` (uint32) has room for.
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numba as nb
 import numpy as np
 
 from memaudit.detect.bands import SWEEP, read_only
 from memaudit.detect.candidates import propose
 from memaudit.detect.jaccard import MARKS, TABLE, distinct_shingles, jaccard, may_reach
+from memaudit.jit import kernel
 from memaudit.scratch import release
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ LEAST_SHARE = 1 << 20
 LONGEST = 1024  # shingles of the longest text, and one
 PAIR_BYTES = 80  # of a text in a batch, besides its shingles
 AHEAD = 128  # texts whose words are fetched before they are used
-
-_jit = nb.njit(cache=True, nogil=True, error_model="numpy")
 
 
 class Pairs(NamedTuple):
@@ -42,7 +40,7 @@ class Pairs(NamedTuple):
     facts: np.ndarray  # uint64 (at least the number of texts, 2 + MARKS)
 
 
-@_jit
+@kernel
 def _gather(visit, words, word_at, n, shingles, facts):
     """Write the distinct shingles of the texts of `visit` (text << 32 | where they count in facts) to shingles[n:].
 
@@ -68,7 +66,7 @@ def _gather(visit, words, word_at, n, shingles, facts):
     return n
 
 
-@_jit
+@kernel
 def _similar(left, right, shingles, facts, threshold, similarity):
     """Jaccard of pairs (positions in facts) into `similarity`; 0 where it is known without counting to be too low."""
     table, warm = np.empty(TABLE, np.uint16), np.empty(1, np.uint32)

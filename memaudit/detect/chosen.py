@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
-import numba as nb
 import numpy as np
 
+from memaudit.jit import kernel, leaf
 from memaudit.ragged import Pieces, blocks, offsets_of
 from memaudit.scratch import release
 from memaudit.text.hashing import popcount
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 BLOCK = 1 << 20  # texts passed over between two releases of mapped pages
-
-_jit = nb.njit(cache=True, nogil=True, error_model="numpy")
 
 
 class Chosen(NamedTuple):
@@ -31,26 +29,26 @@ class Chosen(NamedTuple):
         return int(self.before[-1])
 
 
-@_jit
+@leaf
 def is_chosen(bits, t):
     """Whether text t is in the set."""
     return (bits[t >> 6] >> np.uint64(t & 63)) & np.uint64(1) != 0
 
 
-@_jit
+@leaf
 def number_of(bits, before, t):
     """The number of a chosen text."""
     below = (np.uint64(1) << np.uint64(t & 63)) - np.uint64(1)
     return before[t >> 6] + popcount(bits[t >> 6] & below)
 
 
-@_jit
+@leaf
 def _mark(bits, texts):
     for t in texts:
         bits[np.int64(t) >> 6] |= np.uint64(1) << np.uint64(np.int64(t) & 63)
 
 
-@_jit
+@kernel
 def _counts(bits):
     out = np.empty(len(bits), np.int64)
     for i in range(len(bits)):
@@ -66,7 +64,7 @@ def choose(n_texts: int, members: Iterable[np.ndarray]) -> Chosen:
     return Chosen(bits, offsets_of(_counts(bits)))
 
 
-@_jit
+@leaf
 def _list(bits, out):
     n = 0
     for i in range(len(bits)):
@@ -85,7 +83,7 @@ def texts_of(chosen: Chosen) -> np.ndarray:
     return out
 
 
-@_jit
+@leaf
 def _numbers(bits, before, texts, out):
     for i in range(len(texts)):
         out[i] = number_of(bits, before, np.int64(texts[i]))
@@ -98,7 +96,7 @@ def numbers(chosen: Chosen, texts: np.ndarray) -> np.ndarray:
     return out
 
 
-@_jit
+@leaf
 def _copy(values, at, texts, out, out_at):
     n = out_at[0]
     for i in range(len(texts)):
@@ -109,7 +107,7 @@ def _copy(values, at, texts, out, out_at):
         out_at[i + 1] = n
 
 
-@_jit
+@leaf
 def _total(bits, first, values):
     total = np.int64(0)
     for i in range(len(values)):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
-_jit = nb.njit(cache=True, nogil=True)
+from memaudit.jit import leaf
 
 
-@_jit
+@leaf
 def root(parent, i):
     """Representative of i's set; halves paths on the way."""
     while parent[i] != i:
@@ -17,7 +16,7 @@ def root(parent, i):
     return i
 
 
-@_jit
+@leaf
 def unite(parent, left, right):
     """Join the sets of left[k] and right[k] for all k; the smaller id becomes the root."""
     for k in range(len(left)):
@@ -28,7 +27,7 @@ def unite(parent, left, right):
             parent[a] = b
 
 
-@_jit
+@leaf
 def flatten(parent):
     """Make every entry its root, so that parent[i] is a component label."""
     for i in range(len(parent)):

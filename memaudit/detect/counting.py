@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
+from memaudit.jit import kernel
 from memaudit.text.hashing import mix64
 
-_jit = nb.njit(cache=True, nogil=True, error_model="numpy")
 COUNT, FIRST, PLACE = range(3)  # columns of `groups`
 _COUNT, _FIRST, _PLACE = COUNT, FIRST, PLACE
 _LEAST = 16
 
 
-@_jit
+@kernel
 def workspace():
     """An empty table and groups for `count_values`."""
     return np.zeros(4 * _LEAST, np.int64), np.empty((_LEAST, 3), np.int64)
 
 
-@_jit
+@kernel
 def count_values(values, n, table, groups):
     """Group equal values among values[:n] (uint64); groups are numbered in the order of first occurrence.
 

@@ -7,16 +7,14 @@ import itertools
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-import numba as nb
 import numpy as np
 
 from memaudit.detect import counting
 from memaudit.detect.chosen import Chosen, is_chosen, number_of
 from memaudit.detect.counting import count_values, workspace
+from memaudit.jit import kernel, leaf
 from memaudit.ragged import blocks
 from memaudit.scratch import release
-
-_jit = nb.njit(cache=True, nogil=True, error_model="numpy")
 
 _COUNT = counting.COUNT
 ROWS = 1 << 22  # grouped between two releases of mapped pages
@@ -44,7 +42,7 @@ class Evidence(NamedTuple):
     share: np.ndarray
 
 
-@_jit
+@leaf
 def _start(bits, first, n_rows, row_at, n, total):
     """row_at[n + 1] becomes the first row of the n-th chosen text; texts first.. of n_rows. Returns n and the rows."""
     for t in range(len(n_rows)):
@@ -55,7 +53,7 @@ def _start(bits, first, n_rows, row_at, n, total):
     return n, total
 
 
-@_jit
+@leaf
 def _group(bits, before, text, image, site, row_at, out_image, out_site):
     """row_at[n + 1] is where the next row of number n goes, and where its rows end in the end."""
     pictures = len(out_image) > 0
@@ -88,7 +86,7 @@ def rows_by_text(
     return grouped
 
 
-@_jit
+@leaf
 def _largest(groups, n):
     most = np.int64(0)
     for g in range(n):
@@ -96,7 +94,7 @@ def _largest(groups, n):
     return most
 
 
-@_jit
+@leaf
 def _locate(text, bits, before, row_at, site, start, stop, first_site):
     """Where the rows of texts lie, and the site of the first. Look-ups miss the cache: loops without a branch let the
     misses overlap."""
@@ -109,7 +107,7 @@ def _locate(text, bits, before, row_at, site, start, stop, first_site):
         first_site[e] = site[start[e]]
 
 
-@_jit
+@leaf
 def _known(references, start, stop, low, high, values):
     """Collect the references that are not 0 of texts low..high-1 in `values`; returns how many."""
     n = 0
@@ -120,7 +118,7 @@ def _known(references, start, stop, low, high, values):
     return n
 
 
-@_jit
+@leaf
 def _known_sites(site, first_site, start, stop, low, high, values):
     n = 0
     for e in range(low, high):
@@ -132,7 +130,7 @@ def _known_sites(site, first_site, start, stop, low, high, values):
     return n
 
 
-@_jit
+@kernel
 def _measure(
     member_at, similarity, image, site, start, stop, first_site,
     n_rows, n_images, n_sites, focus, share,

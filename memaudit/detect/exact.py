@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numba as nb
 import numpy as np
 
+from memaudit.jit import kernel, leaf
 from memaudit.text.hashing import mix64
 
 if TYPE_CHECKING:
@@ -16,10 +16,8 @@ _EMPTY = np.uint32(0xFFFFFFFF)
 _BLOCK = 256  # keys whose slots are fetched together
 _IMAGE = np.uint64(0x9E3779B97F4A7C15)
 
-_jit = nb.njit(cache=True, nogil=True, error_model="numpy")
 
-
-@_jit
+@kernel
 def _assign(key_lo, key_hi, keep, slots, known, n, ids, new):
     """Linear probing; new keys are appended to `known`, where they occurred to `new`. Returns the new count of texts.
 
@@ -56,7 +54,7 @@ def _assign(key_lo, key_hi, keep, slots, known, n, ids, new):
     return n
 
 
-@_jit
+@leaf
 def _rehash(slots, known, n):
     mask = np.uint64(len(slots) - 1)
     for text in range(n):
@@ -118,21 +116,21 @@ class TextIndex:
             _rehash(self._slots, self._known, self.n)
 
 
-@_jit
+@leaf
 def count_rows(ids, n_rows):
     """Add one row to each of the texts `ids` (uint32)."""
     for k in range(len(ids)):
         n_rows[ids[k]] += np.uint32(1)
 
 
-@_jit
+@leaf
 def add_weights(ids, weights, total):
     """Add weights[k] (float32) to text ids[k], for all k, in order."""
     for k in range(len(ids)):
         total[ids[k]] += weights[k]
 
 
-@_jit
+@leaf
 def count_images(ids, images, n_rows, n_images, seen, share, shares):
     """Count the distinct images (0: none) of texts among these rows, for the pairs in this one of `shares` shares.
 
@@ -157,7 +155,7 @@ def count_images(ids, images, n_rows, n_images, seen, share, shares):
             n_images[ids[k]] += np.uint32(1)
 
 
-@_jit
+@leaf
 def copy_pieces(values, at, which, out, ends, base):
     """Copy the pieces `which` of (values, at) next to each other into `out`; ends[k] is where piece k ends, counted
     from `base` before the first. Returns how many values were copied."""

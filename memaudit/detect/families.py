@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
+
+from memaudit.jit import kernel
 
 COVERED = 0.5  # a cluster joins a broader one that holds at least this share of its texts,
 AS_RISKY = 0.8  # where that one's risk is at least this share of its own: otherwise the narrow one is the news
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _adopt(order, risk, member_at, text, owner, family):
     tally = np.zeros(len(family), np.int64)
     for c in order:

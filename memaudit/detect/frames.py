@@ -220,7 +220,7 @@ def _keep(score, h, span, n_kept, scores, hashes, spans):
         return n_kept + 1
     if score > scores[0] or (score == scores[0] and h < hashes[0]):
         scores[0], hashes[0], spans[0] = score, h, span
-        _sift(0, scores, hashes, spans)
+        _sift(np.int64(0), scores, hashes, spans)
     return n_kept
 
 
@@ -290,7 +290,7 @@ def _promises(tokens, raw_bits, pairs, covers2, covers3, first, last, least):
 def _frames_of(tokens, raw_bits, pairs, triples, covers2, covers3, words, least, levels, ws):
     """Fill ws.hashes and ws.spans with the frames of one caption; returns how many. least: what evidence times the
     caption's information must reach."""
-    n_kept, tried, before, same_to = 0, 0, 0, np.int64(0)
+    n_kept, tried, before, same_to = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
     ws.stamp[KNOWN] += 1
     _sum_up(tokens, raw_bits, ws.bits, ws.rolled, ws.real)
     for level in levels:

@@ -164,13 +164,18 @@ def _keep_frequent(table, sealed, kept):
 
 
 @leaf
-def count_of(table, kept, gram):
-    """Count of an n-gram, 0 where it is below the lowest level. Without a branch, so that cache misses overlap."""
-    at = gram & np.uint64((len(table) << 6) - 1)
-    word, bit = table[at >> np.uint64(6), 0], np.uint64(1) << (at & np.uint64(63))
-    frequent = np.int64((word >> (at & np.uint64(63))) & np.uint64(1))
-    place = np.int64(table[at >> np.uint64(6), 1]) + popcount(word & (bit - np.uint64(1)))
-    return np.int64(kept[place * frequent]) * frequent
+def count_all(n, grams, table, kept, out):
+    """Counts of n n-grams, 0 below the lowest level; overwrites `grams`. Two loops without a branch, because one that
+    follows each count from the table to `kept` keeps half as many cache misses in flight."""
+    mask = np.uint64((len(table) << 6) - 1)
+    for i in range(n):
+        at = grams[i] & mask
+        word, below = table[at >> np.uint64(6), 0], np.uint64(1) << (at & np.uint64(63))
+        frequent = (word & below) != np.uint64(0)
+        place = table[at >> np.uint64(6), 1] + np.uint64(popcount(word & (below - np.uint64(1))))
+        grams[i] = place if frequent else np.uint64(0)
+    for i in range(n):
+        out[i] = kept[grams[i]]
 
 
 @leaf

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
 from memaudit.detect.minhash import bigram
+from memaudit.jit import leaf
 from memaudit.text.hashing import popcount
 
 TABLE = 1 << 13  # places of a hash table for one text: eight for each of the 1,023 shingles of the longest
 MARKS = 2  # uint64 a text: one bit for each shingle, at a place that its value decides
 
-_jit = nb.njit(cache=True, nogil=True, error_model="numpy")
 
-
-@_jit
+@leaf
 def _emptied(table, n):
     """Empty as much of `table` (uint16) as n values need; returns the mask for places in it."""
     size = 32
@@ -25,7 +23,7 @@ def _emptied(table, n):
     return np.int64(size - 1)
 
 
-@_jit
+@leaf
 def _place(table, mask, values, at, v):
     """Where v stands in the table, or the empty place where it would. Places hold positions in values[at:], plus 1."""
     place = np.int64(v) & mask
@@ -34,7 +32,7 @@ def _place(table, mask, values, at, v):
     return place
 
 
-@_jit
+@leaf
 def distinct_shingles(words, first, last, out, at, marks, table):
     """Write the distinct shingles of words[first:last] to `out` from `at` on, in no order; returns how many.
 
@@ -55,7 +53,7 @@ def distinct_shingles(words, first, last, out, at, marks, table):
     return n
 
 
-@_jit
+@leaf
 def may_reach(threshold, n, m, x_marks, y_marks):
     """Whether sets of n and m values with these marks can have a Jaccard of `threshold`; never wrongly False.
 
@@ -67,7 +65,7 @@ def may_reach(threshold, n, m, x_marks, y_marks):
     return both / (n + m - both) >= threshold
 
 
-@_jit
+@leaf
 def jaccard(x, n, y, m, table):
     """Jaccard of the sets x[:n] and y[:m] (uint32, each without repeats, n > 0). table: uint16 (TABLE,), scratch."""
     mask = _emptied(table, n)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from memaudit.detect.grams import MAX_TOKENS, SATURATED, capped, count_of, longer, pair
+from memaudit.detect.grams import MAX_TOKENS, SATURATED, capped, count_all, longer, pair
 from memaudit.jit import leaf
 
 TEXTS = 256  # looked up at a time
@@ -30,6 +30,8 @@ class Lookups(NamedTuple):
     raw_bits: np.ndarray  # float32: information, uncapped
     total_bits: np.ndarray  # float32 (TEXTS,): capped, of whole texts
     hashes: np.ndarray  # uint64: of the pair that starts here
+    wanted: np.ndarray  # uint64: what is being looked up
+    found: np.ndarray  # int32: and its count
     pairs: np.ndarray  # int32: count of the pair that starts here, 0 below the lowest level
     covers2: np.ndarray  # int32: the same where it is surprising, else 0
     covers3: np.ndarray  # int32: count of the triple that starts here where it is surprising, else 0
@@ -45,7 +47,8 @@ def lookups() -> Lookups:
         np.zeros(n, np.float32),
         np.zeros(TEXTS, np.float32),
         np.zeros(n, np.uint64),
-        *(np.zeros(n, np.int32) for _ in range(4)),
+        np.zeros(n, np.uint64),
+        *(np.zeros(n, np.int32) for _ in range(5)),
         np.zeros(n, np.int64),
     )
 
@@ -94,8 +97,8 @@ def _look_up_pairs(n, counts, look):
     look.tokens[n] = 0
     for i in range(n):
         look.hashes[i] = pair(look.tokens[i], look.tokens[i + 1])
-    for i in range(n):
-        look.pairs[i] = count_of(counts.pairs, counts.pair_counts, look.hashes[i])
+        look.wanted[i] = look.hashes[i]
+    count_all(n, look.wanted, counts.pairs, counts.pair_counts, look.pairs)
 
 
 @leaf
@@ -108,8 +111,10 @@ def _look_up_triples(n, counts, look):
         look.places[m] = i
         m += look.pairs[i] > 0 and look.pairs[i + 1] > 0
     for k in range(m):
-        i = look.places[k]
-        look.triples[i] = count_of(counts.triples, counts.triple_counts, longer(look.hashes[i], look.tokens[i + 2]))
+        look.wanted[k] = longer(look.hashes[look.places[k]], look.tokens[look.places[k] + 2])
+    count_all(m, look.wanted, counts.triples, counts.triple_counts, look.found)
+    for k in range(m):
+        look.triples[look.places[k]] = look.found[k]
     return m
 
 

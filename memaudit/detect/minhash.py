@@ -8,10 +8,9 @@ scheme="affine32")`; a test holds both to it.
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
-_jit = nb.njit(cache=True, nogil=True, error_model="numpy")
+from memaudit.jit import leaf
 
 
 def permutations(n: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
@@ -21,7 +20,7 @@ def permutations(n: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
     return a, draw.randint(0, 1 << 32, n, dtype=np.uint32)
 
 
-@_jit
+@leaf
 def fmix32(h):
     """MurmurHash3's 32-bit finaliser (public domain, Appleby)."""
     h = np.uint32(h)
@@ -32,14 +31,14 @@ def fmix32(h):
     return h ^ (h >> np.uint32(16))
 
 
-@_jit
+@leaf
 def bigram(first, second):
     """32-bit hash of an ordered pair of words."""
     h = np.uint32(np.uint32(first) * np.uint32(0x9E3779B1)) ^ np.uint32(second)
     return fmix32(h + np.uint32(0x7F4A7C15))
 
 
-@_jit
+@leaf
 def hash_words(words, first, last, hashes):
     """Mixed hashes of words[first:last] and of the pairs that start there. hashes: uint32 (2, at least as many)."""
     for k in range(last - first):
@@ -48,7 +47,7 @@ def hash_words(words, first, last, hashes):
         hashes[1, k] = fmix32(bigram(words[first + k], words[first + k + 1]))
 
 
-@_jit
+@leaf
 def sign(hashes, first, last, a, b, signature):
     """Write the signature (uint32, len(a)) of the mixed hashes[:, first:last], first < last.
 

@@ -3,12 +3,10 @@ each."""
 
 from __future__ import annotations
 
-import numba as nb
-
-_jit = nb.njit(cache=True, nogil=True)
+from memaudit.jit import leaf
 
 
-@_jit
+@leaf
 def shell_sort(values):
     """Sort an array ascending, in place. Gaps of Ciura (2001), then times 2.25; meant for short arrays, fair on long
     ones."""
@@ -25,7 +23,7 @@ def shell_sort(values):
         gap = _narrower(gap)
 
 
-@_jit
+@leaf
 def _wider(gap):
     for g in (1, 4, 10, 23, 57, 132, 301, 701):
         if g > gap:
@@ -33,7 +31,7 @@ def _wider(gap):
     return gap * 9 // 4
 
 
-@_jit
+@leaf
 def _narrower(gap):
     """The widest gap below `gap`; 0 below 1."""
     if gap == 1:

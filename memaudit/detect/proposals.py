@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import numba as nb
 import numpy as np
 
 from memaudit.detect import frames as fr
 from memaudit.detect import grams
 from memaudit.detect.lookups import chance, lookups
+from memaudit.jit import kernel, leaf
 from memaudit.ragged import blocks
 from memaudit.scratch import Column, read_column, release
 
@@ -30,8 +30,6 @@ CHECKPOINT = 1 << 22  # texts between two checkpoints; a multiple of BLOCK
 PART_TEXTS = 1 << 20  # texts a part of the hashes, about
 FEWEST_PART_BITS, MOST_PART_BITS = 2, 8
 FILTER_BITS, MOST_FILTER_BITS = 26, 29  # saturating counters that drop most frames before they are sorted
-
-_jit = nb.njit(cache=True, nogil=True, error_model="numpy")
 
 
 class Proposals:
@@ -75,7 +73,7 @@ class _Block(NamedTuple):
     total_bits: np.ndarray
 
 
-@_jit
+@leaf
 def _tally(hashes, seen):
     """Saturating counts of frame hashes."""
     mask = np.uint64(len(seen) - 1)
@@ -85,7 +83,7 @@ def _tally(hashes, seen):
             seen[at] += np.uint8(1)
 
 
-@_jit
+@leaf
 def _survivors(hashes, spans, texts, seen, least, out_hash, out_span, out_text):
     mask = np.uint64(len(seen) - 1)
     n = 0
@@ -95,7 +93,7 @@ def _survivors(hashes, spans, texts, seen, least, out_hash, out_span, out_text):
     return n
 
 
-@_jit
+@kernel
 def _group_by_part(hashes, spans, n_frames, first, shift, at, out_hash, out_span, out_text):
     for h in hashes:
         at[(h >> shift) + np.uint64(1)] += 1

@@ -6,11 +6,11 @@ import itertools
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
-import numba as nb
 import numpy as np
 
 from memaudit.detect import counting
 from memaudit.detect.counting import count_values, workspace
+from memaudit.jit import kernel, leaf
 from memaudit.ragged import blocks
 from memaudit.scratch import release
 from memaudit.text import alphabet as abc
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from memaudit.detect.grams import Tokens
     from memaudit.detect.templates import Templates
 
-_jit = nb.njit(cache=True, nogil=True, error_model="numpy")
+
 _START, _END, _FIRST_WORD = abc.START, abc.END, abc.FIRST_WORD
 _ROLL = np.uint64(0x9E3779B97F4A7C15)
 _COUNT, _FIRST = counting.COUNT, counting.FIRST
@@ -39,7 +39,7 @@ class Slots(NamedTuple):
     content: np.ndarray
 
 
-@_jit
+@leaf
 def _bounds(span, n_tokens, out):
     """Slots of a frame in a text of n_tokens: out[k] = [from, to) of slot k; returns how many runs there are."""
     runs = 0
@@ -56,7 +56,7 @@ def _bounds(span, n_tokens, out):
     return runs
 
 
-@_jit
+@leaf
 def _content(tokens, low, high):
     h = np.uint64(1)
     for i in range(low, high):
@@ -65,7 +65,7 @@ def _content(tokens, low, high):
     return h
 
 
-@_jit
+@kernel
 def _contents(order, text, span, tokens, token_at, opens, content):
     """Contents of the slots of entries `order`; bit s of opens[e]: whether something may stand in slot s."""
     bounds = np.zeros((4, 2), np.int64)
@@ -81,7 +81,7 @@ def _contents(order, text, span, tokens, token_at, opens, content):
             content[e, s] = _content(caption, low, high)
 
 
-@_jit
+@leaf
 def _entropy(groups, n_groups, n):
     bits = 0.0
     for g in range(n_groups):
@@ -90,7 +90,7 @@ def _entropy(groups, n_groups, n):
     return bits
 
 
-@_jit
+@kernel
 def _describe(first, last, member_at, opens, content, exists, entropy, distinct):
     """Templates first..last-1."""
     table, groups = workspace()
@@ -155,7 +155,7 @@ class TopContents(NamedTuple):
     times: np.ndarray
 
 
-@_jit
+@leaf
 def _commonest(groups, n_groups, best):
     """Fill `best` with groups by falling count, earlier ones first on a tie; returns how many."""
     kept = 0
@@ -172,7 +172,7 @@ def _commonest(groups, n_groups, best):
     return kept
 
 
-@_jit
+@kernel
 def _top(which, most, member_at, exists, content, template, slot, entry, times):
     table, groups = workspace()
     values, best = np.empty(1024, np.uint64), np.empty(most, np.int64)

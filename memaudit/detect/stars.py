@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import numba as nb
 import numpy as np
 
 from memaudit.detect.bands import SWEEP
 from memaudit.detect.jaccard import MARKS, TABLE, distinct_shingles, jaccard
+from memaudit.jit import kernel
 from memaudit.ragged import Pieces, offsets_of, pick
 from memaudit.scratch import release
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 DRIFT = 0.2  # a member may be so much less similar to its representative than an edge must be
 GROUP = 1 << 20  # edges cut at a time, whole components
 LONGEST = 1024  # shingles of the longest text, and one
-
-_jit = nb.njit(cache=True, nogil=True, error_model="numpy")
 
 
 class Stars(NamedTuple):
@@ -59,7 +57,7 @@ def _graph(left: np.ndarray, right: np.ndarray, similarity: np.ndarray) -> _Grap
     return _Graph(texts, offsets_of(degree), other, np.tile(similarity, 2)[order])
 
 
-@_jit
+@kernel
 def _grow(order, start, neighbour, known, words, word_at, least, star, text, similarity, member_at):
     """Breadth first from each text of `order` that no star holds yet; a text joins when it is similar to the star's
     centre.

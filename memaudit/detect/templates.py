@@ -11,12 +11,12 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
-import numba as nb
 import numpy as np
 
 from memaudit.detect import frames as fr
 from memaudit.detect import grams
 from memaudit.detect.proposals import propose
+from memaudit.jit import kernel, leaf
 from memaudit.ragged import offsets_of
 from memaudit.scratch import Steps
 
@@ -31,7 +31,7 @@ LEAF_POWER, FAMILY_POWER = 0.5, 2.0  # weight of support when a text picks its o
 SPAN_MASK = np.uint64((1 << 48) - 1)
 NO_GROUP = np.uint32(0xFFFFFFFF)
 
-_jit = nb.njit(cache=True, nogil=True, error_model="numpy")
+
 _BITS_UNIT, _CAP = fr.BITS_UNIT, fr.BITS_CAP
 
 
@@ -63,7 +63,7 @@ class _Groups(NamedTuple):
     bits: np.ndarray  # float32, by frame
 
 
-@_jit
+@leaf
 def _measure(groups, texts, spans, total_bits, least, share, bits):
     """Fixed share of every member and fixed bits by group; drops the groups whose evidence is below `least`: returns
     how many are left."""
@@ -82,7 +82,7 @@ def _measure(groups, texts, spans, total_bits, least, share, bits):
     return n
 
 
-@_jit
+@leaf
 def _pick(at, texts, share, bits, power, first_group, best, best_group):
     """For every text the frame with the largest min(bits, cap) * share * log2(support) ^ power. Groups come by
     ascending hash, and the first of equals stays, so that a tie goes to the smaller hash."""
@@ -94,7 +94,7 @@ def _pick(at, texts, share, bits, power, first_group, best, best_group):
                 best[texts[e]], best_group[texts[e]] = value, first_group + g
 
 
-@_jit
+@leaf
 def _mark_picked(at, texts, first_group, best_group, picked):
     """Mark the frames that at least one text picked."""
     for g in range(len(at) - 1):
@@ -118,7 +118,7 @@ def _group(proposals: Proposals, part: int, least: int, total_bits: np.ndarray) 
     return _Groups(at, texts[entry], spans[entry] & SPAN_MASK, share[entry], bits[:n].copy())
 
 
-@_jit
+@kernel
 def _starts(sorted_hashes, least):
     """First entries of the runs of equal hashes that are at least `least` long, and one past each run's end."""
     out = np.empty((len(sorted_hashes) // least + 1, 2), np.int64)
@@ -145,7 +145,7 @@ def stable_order(keys: np.ndarray) -> np.ndarray:
     return order
 
 
-@_jit
+@leaf
 def _mend_order(keys, order):
     first = 0
     for i in range(1, len(order) + 1):
@@ -233,7 +233,7 @@ def tightest(templates: Templates, key: np.ndarray) -> np.ndarray:
     return out
 
 
-@_jit
+@leaf
 def _find_tightest(member_at, text, share, key, out):
     for k in range(len(out)):
         best = member_at[k]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
-import numba as nb
 import numpy as np
 
 from memaudit.detect.chosen import choose, gather_streams, numbers, texts_of
+from memaudit.jit import kernel, leaf
 from memaudit.ragged import blocks
 from memaudit.scratch import release
 from memaudit.text.hashing import mix64
@@ -21,7 +21,7 @@ SLOT_BITS = 16
 CHUNK = 1 << 10  # words whose openers are collected at a time
 BLOCK = 1 << 18  # texts counted between two releases of mapped pages
 
-_jit = nb.njit(cache=True, nogil=True, error_model="numpy")
+
 _ROLL, _STEP = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
 _SLOT_MASK, _CHUNK = (1 << SLOT_BITS) - 1, CHUNK
 _POSITION_BITS = 44  # of a packed place; the text, within its block, above them
@@ -70,19 +70,19 @@ def _empty_index(n: int) -> _Index:
     )
 
 
-@_jit
+@leaf
 def _extend(h, word):
     """The hash of a phrase that goes on with `word`; that of none is 0."""
     return mix64((h ^ np.uint64(word)) * _ROLL)
 
 
-@_jit
+@leaf
 def _pair_bit(first, second):
     """The bit of 2^18 that stands for a pair of words, which are hashes themselves."""
     return (np.uint64(first) * _ROLL + np.uint64(second) * _STEP) >> np.uint64(46)
 
 
-@_jit
+@leaf
 def _place(keys, ids, key):
     """Where a key stands, or the free place where it belongs."""
     at = key & np.uint64(len(ids) - 1)
@@ -91,7 +91,7 @@ def _place(keys, ids, key):
     return at
 
 
-@_jit
+@leaf
 def _index(phrase_words, first, size, slots, words, pairs, keys, ids, id_of):
     """Number every distinct phrase, in order of first occurrence; returns how many there are."""
     n = np.int64(0)
@@ -114,7 +114,7 @@ def _index(phrase_words, first, size, slots, words, pairs, keys, ids, id_of):
     return n
 
 
-@_jit
+@leaf
 def _once(p, stamp, tally):
     """Count phrase p in tally[p, 0] unless it has been seen since `stamp`. Phrase 0 is none, and its count means
     nothing."""
@@ -122,7 +122,7 @@ def _once(p, stamp, tally):
     tally[p, 1] = stamp
 
 
-@_jit
+@leaf
 def _count_longer(stream, i, end, keys, ids, stamp, tally):
     """Count the phrases of two and three words that begin at i."""
     h = _extend(_extend(np.uint64(0), stream[i]), stream[i + 1])
@@ -133,7 +133,7 @@ def _count_longer(stream, i, end, keys, ids, stamp, tally):
             _once(np.int64(ids[_place(keys, ids, _extend(h, stream[i + 2]))]), stamp, tally)
 
 
-@_jit
+@leaf
 def _may_go_on(stream, i, end, pairs):
     """1 where the two words at i may be a phrase."""
     inside = np.int64(i + 1 < end)
@@ -141,7 +141,7 @@ def _may_go_on(stream, i, end, pairs):
     return inside & np.int64((pairs[bit >> np.uint64(6)] >> (bit & np.uint64(63))) & np.uint64(1))
 
 
-@_jit
+@leaf
 def _count_openers(stream, n, found, slots, bounds, pairs, keys, ids, stamp, tally):
     """Count the phrases that begin at the places found[:n], each packed: text, then position."""
     for k in range(n):
@@ -160,7 +160,7 @@ def _count_openers(stream, n, found, slots, bounds, pairs, keys, ids, stamp, tal
         _count_longer(stream, i, bounds[t + 1], keys, ids, stamp + t, tally)
 
 
-@_jit
+@kernel
 def _count_texts(stream, bounds, slots, words, pairs, keys, ids, stamp, tally):
     """tally[p, 0] += texts that hold phrase p, each once; text t has the stamp `stamp` + t, and tally[p, 1] is that of
     the last text that held it.
@@ -184,7 +184,7 @@ def _count_texts(stream, bounds, slots, words, pairs, keys, ids, stamp, tally):
     _count_openers(stream, n, found, slots, bounds, pairs, keys, ids, stamp, tally)
 
 
-@_jit
+@leaf
 def _count_inside(phrase_at, id_of, member_at, members, stream, bounds, pairs, keys, ids, tally, out):
     """out[p] = texts of phrase p's finding that hold it. members: numbers of texts in `stream`."""
     for k in range(len(phrase_at) - 1):

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numba as nb
 import numpy as np
 
+from memaudit.jit import kernel, leaf
 from memaudit.text.hashing import mix64
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _P = np.uint64(0x9E3779B97F4A7C15)
-_jit = nb.njit(cache=True, nogil=True)
 
 
 def buffers(values: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -26,7 +25,7 @@ def buffers(values: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return content, bounds, valid
 
 
-@_jit
+@leaf
 def _eight_bytes(data, at):
     """Bytes at to at + 7 as one number; the compiler makes one load of it."""
     word = np.uint64(0)
@@ -35,7 +34,7 @@ def _eight_bytes(data, at):
     return word
 
 
-@_jit
+@leaf
 def _hash_bytes(data, low, high):
     h, at = np.uint64(high - low) * _P, low
     while at + 8 <= high:
@@ -51,7 +50,7 @@ def _hash_bytes(data, low, high):
     return mix64(h)
 
 
-@_jit
+@kernel
 def hash_values(data, offsets):
     """uint64 (n,): hash of each value's bytes, never 0."""
     out = np.empty(len(offsets) - 1, np.uint64)
@@ -60,7 +59,7 @@ def hash_values(data, offsets):
     return out
 
 
-@_jit
+@leaf
 def _host(data, low, high):
     """Bounds of the host in a URL; an empty range where there is none ("a/b.jpg")."""
     start = -1
@@ -83,7 +82,7 @@ def _host(data, low, high):
     return start, end
 
 
-@_jit
+@leaf
 def _site(data, start, end):
     """Start of the registrable part of a host: its last two labels, three where the last two are short ("co.uk").
 
@@ -103,7 +102,7 @@ def _site(data, start, end):
     return start
 
 
-@_jit
+@kernel
 def hash_sites(data, offsets):
     """uint32 (n,): hash of the site each URL points to, ASCII case folded; 0 where there is no host."""
     out = np.zeros(len(offsets) - 1, np.uint32)

@@ -224,7 +224,7 @@ def _append(folded, n, run, code, abc_):
 @leaf
 def _fold(raw, n_raw, folded, abc_):
     """Strip tags and fold `raw` into `folded`; returns the length."""
-    n, run, at = 0, 0, 0
+    n, run, at = np.int64(0), np.int64(0), np.int64(0)
     while at < n_raw:
         code = raw[at]
         if code == _LESS:

@@ -202,7 +202,7 @@ def lex_folded(text, text_chunks, flags, flag_chunks, n, words, w, tokens, t, wo
     n_words, n_tokens, total, spell = 0, 1, 0, len(word_spans) > 0
     lo, hi = _SEED2, _SEED1
     tokens[t] = _START
-    i, begin, shape, longest = 0, -1, 0, 0
+    i, begin, shape, longest = np.int64(0), -1, 0, 0
     while i < n:
         k = flags[i]
         start = i
@@ -253,7 +253,7 @@ def _lex_range(
 ):
     """Captions first..last-1 into streams that start at 0; spans are not wanted here."""
     text, text_chunks, flags, flag_chunks = folded.text, folded.text_chunks, folded.flags, folded.flag_chunks
-    w, t = 0, 0
+    w, t = np.int64(0), np.int64(0)
     word_at[0], token_at[0] = 0, 0
     for i in range(first, last):
         low, high = offsets[i], offsets[i + 1]

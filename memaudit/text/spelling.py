@@ -7,9 +7,9 @@ import unicodedata
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-import numba as nb
 import numpy as np
 
+from memaudit.jit import kernel, leaf
 from memaudit.text import alphabet as abc
 from memaudit.text.alphabet import alphabet
 from memaudit.text.folding import ENCODED_GROWTH, fold_any, fold_plain, scratch
@@ -18,7 +18,6 @@ from memaudit.text.lexer import MAX_WORDS, lex_folded, read_only
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_jit = nb.njit(cache=True, nogil=True, error_model="numpy")
 
 SPELL_BYTES = 1 << 16  # captions spelled by one call of the kernel
 WORDS, FRAME, SLOT = range(3)  # forms of `Writing`
@@ -141,11 +140,11 @@ def spell_buffers(data: np.ndarray, offsets: np.ndarray) -> SpelledCaptions:
     return SpelledCaptions(text, word_spans, token_spans, tokens, ends)
 
 
-@_jit
+@kernel
 def _spell_range(data, offsets, folded, text, tokens, word_spans, token_spans, ends, abc_):
     """Folded text, word and token spans of all captions; ends[i + 1]: where caption i's text, words and tokens end."""
     words = np.empty(len(word_spans), np.uint32)
-    at, w, t = 0, 0, 0
+    at, w, t = np.int64(0), np.int64(0), np.int64(0)
     for i in range(len(offsets) - 1):
         low, high = offsets[i], min(offsets[i + 1], offsets[i] + _LEX_BYTES)
         n = fold_plain(data, low, high, folded.text, folded.flags)
@@ -173,7 +172,7 @@ def _names() -> tuple[np.ndarray, np.ndarray]:
     return letters, lengths
 
 
-@_jit
+@leaf
 def _put(piece, n, out, at, start):
     """Append a piece (its first n bytes) behind a space, unless nothing has been written since `start`."""
     if at > start:
@@ -184,7 +183,7 @@ def _put(piece, n, out, at, start):
     return at + n
 
 
-@_jit
+@leaf
 def _put_tokens(text, spans, tokens, low, high, named, names, name_lengths, out, at, start):
     """Append tokens low..high-1, as templates write them (`named`) or as they stand, empty ones left out."""
     for i in range(low, high):
@@ -195,7 +194,7 @@ def _put_tokens(text, spans, tokens, low, high, named, names, name_lengths, out,
     return at
 
 
-@_jit
+@leaf
 def _put_frame(text, spans, tokens, n, span, form, slots, names, name_lengths, out, at):
     """A template, or what one of its slots holds."""
     start, low, slot, whole = at, np.int64(0), np.int64(0), form == _FRAME
@@ -217,7 +216,7 @@ def _put_frame(text, spans, tokens, n, span, form, slots, names, name_lengths, o
         low, slot = b, slot + 1
 
 
-@_jit
+@leaf
 def _write(
     text, word_spans, token_spans, tokens, ends, caption, form, span, slots, names, name_lengths, out
 ):  # fmt: skip
