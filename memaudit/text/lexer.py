@@ -202,7 +202,7 @@ def lex_folded(text, text_chunks, flags, flag_chunks, n, words, w, tokens, t, wo
     n_words, n_tokens, total, spell = 0, 1, 0, len(word_spans) > 0
     lo, hi = _SEED2, _SEED1
     tokens[t] = _START
-    i, begin, shape, longest = np.int64(0), -1, 0, 0
+    i, begin, shape, longest = np.int64(0), np.int64(-1), np.int64(0), np.int64(0)
     while i < n:
         k = flags[i]
         start = i
@@ -237,7 +237,7 @@ def lex_folded(text, text_chunks, flags, flag_chunks, n, words, w, tokens, t, wo
                 if joined:
                     continue
                 token, start = _shape_token(shape, longest), begin
-                begin, shape, longest = -1, 0, 0
+                begin, shape, longest = np.int64(-1), np.int64(0), np.int64(0)
         if n_tokens <= MAX_WORDS:
             if spell:
                 token_spans[t + n_tokens, 0], token_spans[t + n_tokens, 1] = start, i
