@@ -204,15 +204,34 @@ def count_grams(
     """Count words, pairs and triples. Cost: up to .1 us a pair or triple and core; 256 MB for the range in hand, and
     what is kept. advance: called with texts of each pass."""
     n, slots = len(streams.token_at) - 1, _slots(len(streams.tokens))
-    words = np.zeros(min(max(1 << 16, slots >> 3), 1 << 24), np.uint32)
-    for first, last in blocks(n, COUNTED):
-        at = streams.token_at[first : last + 1]
-        count_words(streams.tokens[at[0] : at[-1]], at, words)
-        advance(last - first)
-    release(*streams)
+    words = _count_all_words(streams, min(max(1 << 16, slots >> 3), 1 << 24), threads, pool, advance)
     pairs, pair_counts = _count_table(streams, 2, slots, threads, pool, advance)
     triples, triple_counts = _count_table(streams, 3, slots, threads, pool, advance)
     return Counts(words, _word_bits(words, n + UNSEEN), pairs, pair_counts, triples, triple_counts)
+
+
+def _count_all_words(
+    streams: Tokens, size: int, threads: int, pool: ThreadPoolExecutor, advance: Callable[[int], None]
+) -> np.ndarray:
+    """Counts of single tokens, uint32 (size,): a table a thread, added up."""
+    todo = blocks(len(streams.token_at) - 1, COUNTED)
+
+    def count(thread: int) -> np.ndarray:
+        own = np.zeros(size, np.uint32)
+        for done, (first, last) in enumerate(todo[thread::threads]):
+            at = streams.token_at[first : last + 1]
+            count_words(streams.tokens[at[0] : at[-1]], at, own)
+            if done % ROUND == 0:
+                release(*streams)
+        return own
+
+    counts = pool.map(count, range(threads))
+    total = next(counts)
+    for own in counts:
+        total += own
+    release(*streams)
+    advance(len(streams.token_at) - 1)
+    return total
 
 
 def _word_bits(words: np.ndarray, n_texts: int) -> np.ndarray:
