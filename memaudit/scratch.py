@@ -31,8 +31,9 @@ class Column:
         self.length = keep
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("r+b" if keep else "wb", buffering=1 << 20)
-        self._file.truncate(keep * self.dtype.itemsize)
-        self._file.seek(0, 2)
+        if keep:  # a truncated file is written to the disk when it is closed (ext4), a new one when there is time
+            self._file.truncate(keep * self.dtype.itemsize)
+            self._file.seek(0, 2)
 
     def append(self, values: np.ndarray) -> None:
         with no_space_is_clear(self.path.parent):
@@ -89,7 +90,10 @@ class Steps:
 
 
 class KeptSteps(Steps):
-    """Steps that survive a kill: each is a file under `folder`, written under a temporary name and renamed."""
+    """Steps that survive a kill: each is a file under `folder`, written under a temporary name and renamed.
+
+    Arrays lie in it one after the other, behind their names: an .npz archive would checksum them at every reading.
+    """
 
     def __init__(self, folder: Path, stage: str) -> None:
         super().__init__()
@@ -97,16 +101,18 @@ class KeptSteps(Steps):
         self.stage = stage
 
     def _path(self, name: str) -> Path:
-        return self.folder / f"{self.stage}-{name}.npz"
+        return self.folder / f"{self.stage}-{name}.arrays"
 
     def get(self, name: str) -> dict[str, np.ndarray] | None:
         if not self._path(name).is_file():
             return None
-        with np.load(self._path(name)) as arrays:
-            return dict(arrays)
+        with self._path(name).open("rb") as file:
+            names = np.load(file, allow_pickle=False).tolist()
+            return {key: np.load(file, allow_pickle=False) for key in names}
 
     def put(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
         temporary = self._path(name).with_suffix(".tmp")
         with no_space_is_clear(self.folder), temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
+            for array in (np.array(list(arrays), np.str_), *arrays.values()):
+                np.save(file, array, allow_pickle=False)
         temporary.replace(self._path(name))
