@@ -32,7 +32,8 @@ COUNTED = 1 << 16  # texts whose n-grams are grouped at a time by one thread
 ROUND = 4  # blocks a thread groups before all are counted
 PART_BITS = 17  # slots of one part of a count table: 256 kB, which the cache holds
 RANGE_BITS = 27  # slots counted at a time: 256 MB
-MOST_BITS = 30  # slots of a table at most
+LEAST_BITS, MOST_BITS = 22, 30  # slots of a table
+WORD_BITS = 20, 24  # and of that of words
 
 _FIRST_WORD, _SEPARATOR_TOKEN, _START, _END = abc.FIRST_WORD, abc.SEPARATOR_TOKEN, abc.START, abc.END
 _SEED = np.uint64(0x51ED270B27B4F3CF)
@@ -194,8 +195,9 @@ def passes(n_tokens: int) -> int:
 
 
 def _slots(n_tokens: int) -> int:
-    """One to two slots a token, so that most slots hold one n-gram at most."""
-    return 1 << min(max(16, n_tokens.bit_length()), MOST_BITS)
+    """One to two slots a token, so that most slots hold one n-gram at most; many more for small sets, where a collision
+    would move ranks."""
+    return 1 << min(max(LEAST_BITS, n_tokens.bit_length()), MOST_BITS)
 
 
 def count_grams(
@@ -204,7 +206,9 @@ def count_grams(
     """Count words, pairs and triples. Cost: up to .1 us a pair or triple and core; 256 MB for the range in hand, and
     what is kept. advance: called with texts of each pass."""
     n, slots = len(streams.token_at) - 1, _slots(len(streams.tokens))
-    words = _count_all_words(streams, min(max(1 << 16, slots >> 3), 1 << 24), threads, pool, advance)
+    words = _count_all_words(
+        streams, min(max(1 << WORD_BITS[0], slots >> 3), 1 << WORD_BITS[1]), threads, pool, advance
+    )
     pairs, pair_counts = _count_table(streams, 2, slots, threads, pool, advance)
     triples, triple_counts = _count_table(streams, 3, slots, threads, pool, advance)
     return Counts(words, _word_bits(words, n + UNSEEN), pairs, pair_counts, triples, triple_counts)
