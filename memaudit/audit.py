@@ -11,7 +11,6 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +26,7 @@ from memaudit.detect.templates import Templates, mine_templates
 from memaudit.errors import BadInput
 from memaudit.findings import findings_frames
 from memaudit.ingest import ingest, is_whole, load_rows, load_texts
+from memaudit.jit import FirstUse
 from memaudit.progress import Progress, Silent
 from memaudit.ragged import pick
 from memaudit.rank import TEMPLATE, Scores
@@ -37,6 +37,7 @@ from memaudit.writeout import count, forget_read, write_frames
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from memaudit.config import ScanConfig
     from memaudit.ingest import Texts
@@ -70,13 +71,13 @@ def scan(
     audit = store.begin(out, config.identity(), _inputs(sources), fresh)
     if audit.complete:
         return ScanResult(audit, _bad_files(audit), already_done=True)
-    if not any((Path(__file__).parent / "text" / "__pycache__").glob("*.nbi")):
-        progress.note("first use: the kernels are compiled now, which takes most of a minute, once")
-    _read(audit, sources, choice, config, progress)
-    texts = load_texts(audit.work)
-    stars = _near(audit, texts, config, progress)
-    templates, bits = _templates(audit, texts, config, progress)
-    _rank(audit, Library(sources, choice, texts), texts, stars, templates, bits, config.worker_count(), progress)
+    with FirstUse(progress.note) as first_use:
+        _read(audit, sources, choice, config, progress)
+        texts = load_texts(audit.work)
+        stars = _near(audit, texts, config, progress)
+        templates, bits = _templates(audit, texts, config, progress)
+        first_use.wait()
+        _rank(audit, Library(sources, choice, texts), texts, stars, templates, bits, config.worker_count(), progress)
     _refuse_changed(audit, sources, "scan again with --fresh when it no longer changes")
     audit.close(started)
     return ScanResult(audit, _bad_files(audit))

@@ -20,7 +20,7 @@ MODULES = {
 
 LAYERS = (
     ("__main__",),
-    ("cli",),
+    ("cli", "warm"),
     ("audit", "report", "export", "verify", "clean", "check", "allow", "doctor", "forecast"),
     ("ingest", "reading", "writeout", "readback", "describe", "findings", "clusters"),
     ("tally",),
