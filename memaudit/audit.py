@@ -18,7 +18,7 @@ import numpy as np
 from memaudit import store
 from memaudit.clusters import Clusters, assemble, chosen_ids, describe, score_all, select, write_clusters
 from memaudit.detect.chosen import choose, total
-from memaudit.detect.grams import Tokens, passes
+from memaudit.detect.grams import Tokens, tables_for
 from memaudit.detect.near import PROGRESS, Streams, near_edges
 from memaudit.detect.slots import describe_slots
 from memaudit.detect.stars import Stars, cut_stars
@@ -165,9 +165,10 @@ def _templates(
         return Templates(**arrays), read_column(audit.work / "text_bits", "f4")
     started = time.monotonic()
     streams, kept = Tokens(texts.tokens, texts.token_at), KeptSteps(audit.work, "templates")
-    work = (1 + passes(len(texts.tokens))) * len(texts.key_lo)
+    threads, memory = config.worker_count(), config.memory_budget()
+    work = (1 + tables_for(len(texts.tokens), memory).passes) * len(texts.key_lo)
     with progress.stage("caption templates", work) as advance:
-        templates, bits = mine_templates(streams, config.min_support, config.worker_count(), audit.work, kept, advance)
+        templates, bits = mine_templates(streams, config.min_support, threads, memory, audit.work, kept, advance)
     file = audit.write_arrays("templates", templates._asdict())
     audit.finish("templates", (file, "work/text_bits"), time.monotonic() - started, len(templates))
     return templates, bits

@@ -31,7 +31,7 @@ def compile_late_stages(folder: Path) -> None:
         with Column(folder / name, values.dtype.str) as column:
             column.append(values)
     streams = Tokens(*(read_column(folder / name, values.dtype.str) for name, values in columns.items()))
-    mine_templates(streams, 3, 1, folder, KeptSteps(folder, "templates"))
+    mine_templates(streams, 3, 1, 1 << 30, folder, KeptSteps(folder, "templates"))
     _scan(folder)
 
 

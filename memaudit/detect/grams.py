@@ -31,7 +31,7 @@ SATURATED = 65535
 COUNTED = 1 << 16  # texts whose n-grams are grouped at a time by one thread
 ROUND = 4  # blocks a thread groups before all are counted
 PART_BITS = 17  # slots of one part of a count table: 256 kB, which the cache holds
-RANGE_BITS = 27  # slots counted at a time: 256 MB
+SHARE = 10 / 3  # a table in the making takes at most one part in so many of the memory budget
 LEAST_BITS, MOST_BITS = 22, 30  # slots of a table
 WORD_BITS = 20, 24  # and of that of words
 
@@ -78,7 +78,7 @@ def longer(gram, token):
 
 
 @leaf
-def _grams_of(tokens, token_at, size, mask, wanted, out):
+def _grams_of(tokens, token_at, size, mask, range_bits, wanted, out):
     """Table slots (within their range) of all n-grams of `size` tokens whose range is `wanted`; returns how many."""
     n = 0
     for t in range(len(token_at) - 1):
@@ -89,7 +89,7 @@ def _grams_of(tokens, token_at, size, mask, wanted, out):
                 gram = longer(gram, tokens[i + 2])
             slot = gram & mask
             out[n] = slot
-            n += slot >> np.uint64(RANGE_BITS) == wanted
+            n += slot >> range_bits == wanted
     return n
 
 
@@ -108,16 +108,16 @@ def _group_by_part(slots, shift, mask, grouped, bounds):
 
 
 @kernel
-def _slots_of_block(tokens, token_at, size, n_slots, wanted, part_bits):
+def _slots_of_block(tokens, token_at, size, n_slots, range_bits, wanted, part_bits):
     """(slots uint32 (m,), bounds int64 (parts + 1,)): a block's n-grams of one range, grouped by part of the table.
 
     Random increments of a table larger than the cache cost 50 to 100 ns each; grouped first they cost a tenth.
     """
     relative = token_at - token_at[0]
     slots = np.empty(relative[-1] + 1, np.uint64)
-    n = _grams_of(tokens, relative, size, np.uint64(n_slots - 1), np.uint64(wanted), slots)
+    n = _grams_of(tokens, relative, size, np.uint64(n_slots - 1), np.uint64(range_bits), np.uint64(wanted), slots)
     grouped, bounds = np.empty(n, np.uint32), np.zeros((1 << part_bits) + 1, np.int64)
-    within = np.uint64(min(n_slots, 1 << RANGE_BITS) - 1)
+    within = np.uint64((1 << range_bits) - 1)
     _group_by_part(slots[:n], np.uint64(PART_BITS), within, grouped, bounds)
     return grouped, bounds
 
@@ -189,28 +189,41 @@ def capped(token, bits):
     return min(bits, SHAPE_BITS if token < _SEPARATOR_TOKEN else SEPARATOR_BITS)
 
 
-def passes(n_tokens: int) -> int:
-    """How often `count_grams` reads all texts: words once, pairs and triples once for each range of their tables."""
-    return 1 + 2 * max(1, _slots(n_tokens) >> RANGE_BITS)
+class Tables(NamedTuple):
+    """Slots of the tables of pairs and of triples, and how many of them are counted at a time; powers of two."""
+
+    slots: int
+    at_once: int
+
+    @property
+    def passes(self) -> int:
+        """How often `count_grams` reads all texts: words once, pairs and triples once for each range of their
+        tables."""
+        return 1 + 2 * (self.slots // self.at_once)
 
 
-def _slots(n_tokens: int) -> int:
+def tables_for(n_tokens: int, memory: int) -> Tables:
     """One to two slots a token, so that most slots hold one n-gram at most; many more for small sets, where a collision
-    would move ranks."""
-    return 1 << min(max(LEAST_BITS, n_tokens.bit_length()), MOST_BITS)
+    would move ranks. memory: budget in bytes, which decides only how many are counted at a time."""
+    bits = min(max(LEAST_BITS, n_tokens.bit_length()), MOST_BITS)
+    affordable = int(memory / SHARE / np.dtype(np.uint16).itemsize).bit_length() - 1
+    return Tables(1 << bits, 1 << min(bits, max(affordable, PART_BITS)))
 
 
 def count_grams(
-    streams: Tokens, threads: int, pool: ThreadPoolExecutor, advance: Callable[[int], None] = lambda _: None
-) -> Counts:
-    """Count words, pairs and triples. Cost: up to .1 us a pair or triple and core; 256 MB for the range in hand, and
-    what is kept. advance: called with texts of each pass."""
-    n, slots = len(streams.token_at) - 1, _slots(len(streams.tokens))
+    streams: Tokens, tables: Tables, threads: int, pool: ThreadPoolExecutor,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Counts:  # fmt: skip
+    """Count words, pairs and triples. advance: called with texts of each pass.
+
+    Cost: up to .1 us a pair or triple and core; 2 bytes for each slot that is counted at a time, and what is kept.
+    """
+    n, slots = len(streams.token_at) - 1, tables.slots
     words = _count_all_words(
         streams, min(max(1 << WORD_BITS[0], slots >> 3), 1 << WORD_BITS[1]), threads, pool, advance
     )
-    pairs, pair_counts = _count_table(streams, 2, slots, threads, pool, advance)
-    triples, triple_counts = _count_table(streams, 3, slots, threads, pool, advance)
+    pairs, pair_counts = _count_table(streams, 2, tables, threads, pool, advance)
+    triples, triple_counts = _count_table(streams, 3, tables, threads, pool, advance)
     return Counts(words, _word_bits(words, n + UNSEEN), pairs, pair_counts, triples, triple_counts)
 
 
@@ -248,14 +261,15 @@ def _word_bits(words: np.ndarray, n_texts: int) -> np.ndarray:
 
 
 def _count_table(
-    streams: Tokens, size: int, slots: int, threads: int, pool: ThreadPoolExecutor, advance: Callable[[int], None]
+    streams: Tokens, size: int, tables: Tables, threads: int, pool: ThreadPoolExecutor, advance: Callable[[int], None]
 ) -> tuple[np.ndarray, np.ndarray]:
     """The sealed table of all n-grams of `size` tokens, and its counts."""
-    table = np.zeros(min(slots, 1 << RANGE_BITS), np.uint16)
+    slots, table = tables.slots, np.zeros(tables.at_once, np.uint16)
     sealed, kept, n_kept = np.empty((slots >> 6, 2), np.uint64), [np.zeros(1, np.uint16)], 1
     width = len(table) >> 6
     for wanted in range(slots // len(table)):
-        table[:] = 0
+        if wanted:
+            table[:] = 0
         _count_range(streams, size, slots, wanted, table, threads, pool, advance)
         own = sealed[wanted * width : (wanted + 1) * width]
         before, n_kept = n_kept, _mark_frequent(table, own, n_kept)
@@ -270,14 +284,15 @@ def _count_range(
 ) -> None:  # fmt: skip
     """Threads first group a round of blocks, then each counts its share of the parts: counts do not depend on
     threads."""
-    part_bits = max(len(table).bit_length() - 1 - PART_BITS, 0)
+    range_bits = len(table).bit_length() - 1
+    part_bits = max(range_bits - PART_BITS, 0)
     shares = list(itertools.pairwise(np.linspace(0, 1 << part_bits, threads + 1).astype(np.int64).tolist()))
     todo = blocks(len(streams.token_at) - 1, COUNTED)
 
     def group(block: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
         at = streams.token_at[block[0] : block[1] + 1]
         own: tuple[np.ndarray, np.ndarray] = _slots_of_block(
-            streams.tokens[at[0] : at[-1]], at, size, slots, wanted, part_bits
+            streams.tokens[at[0] : at[-1]], at, size, slots, range_bits, wanted, part_bits
         )
         return own
 

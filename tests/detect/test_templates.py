@@ -7,20 +7,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memaudit.detect.frames import unpack
+from memaudit.detect.grams import tables_for
 from memaudit.detect.ordering import shell_sort
 from memaudit.detect.slots import describe_slots
 from memaudit.detect.templates import Templates, mine_templates, stable_order
+from memaudit.scratch import Steps
 from memaudit.text.spelling import spell
 from tests.detect.conftest import tokens_of
 from tests.text.test_spelling import template_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from memaudit.detect.grams import Tokens
-    from memaudit.scratch import Steps
 
 COLOURS = "crimson teal ochre ivory cobalt umber saffron jade mauve russet".split()
 THINGS = "walrus kettle lantern cactus violin comet anchor beetle saddle teapot".split()
@@ -30,9 +34,25 @@ def noise(rng: np.random.Generator, n: int) -> list[str]:
     return [" ".join(f"noise{rng.integers(100_000)}" for _ in range(int(rng.integers(4, 10)))) for _ in range(n)]
 
 
-def mine(streams: Tokens, threads: int = 2, steps: Steps | None = None) -> tuple[Templates, np.ndarray]:
+def mine(
+    streams: Tokens, threads: int = 2, memory: int = 1 << 30, steps: Steps | None = None
+) -> tuple[Templates, np.ndarray]:
     with tempfile.TemporaryDirectory() as folder:
-        return mine_templates(streams, 3, threads, Path(folder), steps)
+        return mine_templates(streams, 3, threads, memory, Path(folder), steps)
+
+
+class CutOff(Steps):
+    """Keeps so many steps, then fails."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self.left = steps
+
+    def put(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        if self.left == 0:
+            raise InterruptedError
+        self.left -= 1
+        super().put(name, arrays)
 
 
 def found(captions: list[str], threads: int = 2) -> dict[str, frozenset[str]]:
@@ -74,6 +94,26 @@ def test_order_and_threads_do_not_matter(rng: np.random.Generator) -> None:
     one, other, single = found(captions), found(shuffled), found(captions, threads=1)
     assert set(one.values()) == set(other.values()) == set(single.values())
     assert one == single
+
+
+def test_memory_does_not_matter(rng: np.random.Generator) -> None:
+    streams = tokens_of(family(rng) + noise(rng, 300))
+    assert tables_for(len(streams.tokens), 1 << 20).passes > tables_for(len(streams.tokens), 1 << 30).passes == 3
+    for wide, narrow in zip(mine(streams)[0], mine(streams, memory=1 << 20)[0], strict=True):
+        assert np.array_equal(wide, narrow)
+
+
+def test_a_mine_that_was_cut_off_goes_on(rng: np.random.Generator) -> None:
+    streams = tokens_of(family(rng) + noise(rng, 300))
+    whole = mine(streams)[0]
+    for last in range(6):  # counts, frames, four groups
+        steps = CutOff(last)
+        with tempfile.TemporaryDirectory() as folder:
+            with pytest.raises(InterruptedError):
+                mine_templates(streams, 3, 1, 1 << 30, Path(folder), steps)
+            steps.left = 100
+            again = mine_templates(streams, 3, 2, 1 << 30, Path(folder), steps)[0]
+        assert all(np.array_equal(a, b) for a, b in zip(whole, again, strict=True))
 
 
 def test_every_member_holds_its_frame(rng: np.random.Generator) -> None:
