@@ -11,14 +11,25 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from memaudit import store
-from memaudit.clusters import Clusters, assemble, chosen_ids, describe, score_all, select, write_clusters
+from memaudit.clusters import (
+    Clusters,
+    Pictures,
+    assemble,
+    chosen_ids,
+    describe,
+    score_all,
+    select,
+    styles_of,
+    write_clusters,
+)
 from memaudit.detect.chosen import choose, total
 from memaudit.detect.grams import Tokens, tables_for
+from memaudit.detect.placeholders import find_placeholders
 from memaudit.detect.near import PROGRESS, Streams, near_edges
 from memaudit.detect.slots import describe_slots
 from memaudit.detect.stars import Stars, cut_stars
@@ -40,7 +51,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from memaudit.config import ScanConfig
-    from memaudit.ingest import Texts
+    from memaudit.ingest import Rows, Texts
     from memaudit.tally import Tally
 
 
@@ -72,15 +83,31 @@ def scan(
     if audit.complete:
         return ScanResult(audit, _bad_files(audit), already_done=True)
     with FirstUse(progress.note) as first_use:
-        _read(audit, sources, choice, config, progress)
-        texts = load_texts(audit.work)
-        stars = _near(audit, texts, config, progress)
-        templates, bits = _templates(audit, texts, config, progress)
+        found = detect(audit, sources, choice, config, progress)
         first_use.wait()
-        _rank(audit, Library(sources, choice, texts), texts, stars, templates, bits, config.worker_count(), progress)
+        _rank(audit, found, Library(sources, choice, found.texts), config.worker_count(), progress)
     _refuse_changed(audit, sources, "scan again with --fresh when it no longer changes")
     audit.close(started)
     return ScanResult(audit, _bad_files(audit))
+
+
+class Detected(NamedTuple):
+    """What the stages before ranking leave."""
+
+    texts: Texts
+    stars: Stars
+    templates: Templates
+    bits: np.ndarray  # float32 by text: its information
+
+
+def detect(
+    audit: store.Audit, sources: list[Source], choice: ColumnChoice, config: ScanConfig, progress: Progress
+) -> Detected:
+    """Stages 1 to 3: what repeats. Finished ones are not done again."""
+    _read(audit, sources, choice, config, progress)
+    texts = load_texts(audit.work)
+    stars = _near(audit, texts, config, progress)
+    return Detected(texts, stars, *_templates(audit, texts, config, progress))
 
 
 def _bad_files(audit: store.Audit) -> list[tuple[str, str]]:
@@ -107,6 +134,7 @@ def _read(
     skipped = sum((f.skipped for f in tally.files), Counter[str]())
     audit.manifest["bad_files"] = [(f.path, f.error) for f in tally.files if f.error]
     audit.manifest["columns"] = tally.columns()
+    audit.manifest["pictures"] = tally.pictures()
     audit.manifest["totals"] = {
         "rows": sum(f.rows for f in tally.files),
         "skipped": dict(skipped),
@@ -174,27 +202,20 @@ def _templates(
     return templates, bits
 
 
-def _rank(
-    audit: store.Audit,
-    library: Library,
-    texts: Texts,
-    stars: Stars,
-    templates: Templates,
-    bits: np.ndarray,
-    threads: int,
-    progress: Progress,
-) -> None:
+def _rank(audit: store.Audit, found: Detected, library: Library, threads: int, progress: Progress) -> None:
     """Stage 4: evidence from rows, risk, and findings in words."""
     started = time.monotonic()
+    texts, stars, templates, bits = found
     with progress.stage("ranking") as advance:
-        rows = load_rows(audit.work)
-        clusters = assemble(texts.n_rows, stars, templates, bits)
-        scores = score_all(clusters, texts, rows, threads)
-        clusters, templates, scores, ids = select(clusters, templates, scores, chosen_ids(scores))
+        rows, streams = load_rows(audit.work), Tokens(texts.tokens, texts.token_at)
+        pictures = pictures_of(audit, texts, rows)
+        clusters, made_of = assemble(texts.n_rows, stars, templates, bits), styles_of(templates, streams)
+        scores = score_all(clusters, made_of, texts, rows, pictures, threads)
+        clusters, templates, made_of, scores, ids = select(clusters, templates, made_of, scores, chosen_ids(scores))
         with ThreadPoolExecutor(2) as pool:
             writing = pool.submit(write_clusters, audit, clusters)
-            describing = pool.submit(describe_slots, templates, Tokens(texts.tokens, texts.token_at), threads)
-            findings = describe(clusters, templates, ids, texts, rows, threads)
+            describing = pool.submit(describe_slots, templates, streams, threads)
+            findings = describe(clusters, templates, made_of, ids, texts, rows, pictures, threads)
             slots = describing.result()
             writing.result()
         for name, frame in findings_frames(findings, templates, slots, texts, library, threads).items():
@@ -203,6 +224,16 @@ def _rank(
         n_clusters = int(clusters.firsts()[-1])
         advance(n_clusters)
     audit.finish("rank", _RANKED, time.monotonic() - started, n_clusters)
+
+
+def pictures_of(audit: store.Audit, texts: Texts, rows: Rows) -> Pictures:
+    """Placeholder pictures, which are told in the manifest."""
+    kind = audit.manifest["pictures"]
+    if kind is None:
+        return Pictures(None, hashed=False)
+    found = find_placeholders(rows.image, rows.text, texts.words, texts.word_at)
+    audit.manifest["totals"]["placeholders"] = {"pictures": len(found.image), "rows": int(found.n_rows.sum())}
+    return Pictures(found.image, hashed=kind == "hashes")
 
 
 def _totals(clusters: Clusters, scores: Scores, n_rows: np.ndarray) -> dict[str, Any]:

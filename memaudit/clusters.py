@@ -14,10 +14,11 @@ import pyarrow.parquet as pq
 from memaudit.detect.chosen import choose, gather, numbers
 from memaudit.detect.evidence import Evidence, evidence, evidence_of_all, rows_by_text
 from memaudit.detect.families import families
+from memaudit.detect.style import Styles, styles, vocabulary
 from memaudit.detect.templates import Templates, tightest
 from memaudit.ragged import Pieces, blocks, joined, offsets_of, pick
 from memaudit.rank import TEMPLATE, Measures, Ranked, Scores, rank, score
-from memaudit.rules import risk_model
+from memaudit.rules import furniture_words, risk_model
 from memaudit.schemas import FRAMES, KIND, KINDS, conform
 from memaudit.scratch import release
 from memaudit.store import no_space_is_clear
@@ -25,6 +26,7 @@ from memaudit.store import no_space_is_clear
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from memaudit.detect.grams import Tokens
     from memaudit.detect.stars import Stars
     from memaudit.ingest import Rows, Texts
     from memaudit.store import Audit
@@ -92,27 +94,70 @@ def assemble(n_rows: np.ndarray, stars: Stars, templates: Templates, bits: np.nd
     return Clusters(exact, near, Group(templates.member_at, templates.text, templates.share, templates.bits))
 
 
-def score_all(clusters: Clusters, texts: Texts, rows: Rows, threads: int) -> Scores:
-    """Risk and severity of every cluster. In slices: what a risk is made of is needed again for findings only."""
-    chosen = choose(len(texts.n_rows), (group.text for group in clusters))
-    grouped = rows_by_text(chosen, texts.n_rows, rows.text, rows.image, rows.site, pictures=False)
+class Pictures(NamedTuple):
+    """What is known of pictures in the whole dataset."""
 
-    def scored(part: tuple[int, int, int]) -> Scores:
+    placeholders: np.ndarray | None  # uint64 keys, ascending; None where no source has pictures
+    hashed: bool  # whether keys come from hashes of pictures; else from references
+
+
+def styles_of(templates: Templates, streams: Tokens) -> Styles:
+    """Of what templates are made, by the words of rules/boilerplate.toml."""
+    words = furniture_words()
+    return styles(templates, streams, vocabulary([t["words"] for t in words["vocabulary"]], words["neutral"]))
+
+
+def score_all(
+    clusters: Clusters, made_of: Styles, texts: Texts, rows: Rows, pictures: Pictures, threads: int
+) -> Scores:
+    """Risk and severity of every cluster. In slices: what a risk is made of is needed again for findings only."""
+    found = [score(part) for part in measure_all(clusters, made_of, texts, rows, pictures, threads)]
+    if not found:
+        return Scores(np.empty(0, np.float32), np.empty(0, np.int8))
+    return Scores(*(np.concatenate(columns) for columns in zip(*found, strict=True)))
+
+
+def measure_all(
+    clusters: Clusters, made_of: Styles, texts: Texts, rows: Rows, pictures: Pictures, threads: int
+) -> Iterator[Measures]:
+    """What ranking knows of all clusters, in slices and in order."""
+    chosen = choose(len(texts.n_rows), (group.text for group in clusters))
+    grouped = rows_by_text(chosen, texts.n_rows, rows.text, rows.image, rows.site, pictures.placeholders)
+
+    def measured(part: tuple[int, int, int]) -> Measures:
         kind, first, last = part
         at, text, similarity, bits = clusters[kind]
         kinds, n_texts = np.full(last - first, kind, np.int8), np.diff(at[first : last + 1])
         found = evidence(at, text, similarity, grouped, first, last)
-        return score(_measures(kinds, n_texts, bits[first:last], found))
+        own = np.arange(first, last) if kind == TEMPLATE else np.full(last - first, -1)
+        return _measures(kinds, n_texts, bits[first:last], found, made_of, own, pictures.hashed)
 
     with ThreadPoolExecutor(threads) as pool:
-        scores = list(pool.map(scored, [(k, *ab) for k, group in enumerate(clusters) for ab in slices(group.at)]))
-    if not scores:
-        return Scores(np.empty(0, np.float32), np.empty(0, np.int8))
-    return Scores(*(np.concatenate(columns) for columns in zip(*scores, strict=True)))
+        yield from pool.map(measured, [(k, *ab) for k, group in enumerate(clusters) for ab in slices(group.at)])
 
 
-def _measures(kind: np.ndarray, n_texts: np.ndarray, bits: np.ndarray, found: Evidence) -> Measures:
-    return Measures(kind, found.n_rows, n_texts, bits, found.share, found.focus)
+def _measures(
+    kind: np.ndarray, n_texts: np.ndarray, bits: np.ndarray, found: Evidence, made_of: Styles, template: np.ndarray,
+    hashed: bool,
+) -> Measures:  # fmt: skip
+    """template: int64, which template a cluster is; -1 for other kinds."""
+    is_template, n = template >= 0, len(kind)
+    own = template[is_template]
+    furniture, shapes, style = np.zeros(n, np.float32), np.zeros(n, np.float32), np.full(n, -1, np.int8)
+    furniture[is_template], shapes[is_template] = made_of.furniture[own], made_of.shapes[own]
+    style[is_template] = _style(made_of, own)
+    return Measures(
+        kind, found.n_rows, n_texts, bits, found.share, found.focus, furniture, shapes, style,
+        found.n_pictured, found.n_images, found.n_placeholders, hashed,
+    )  # fmt: skip
+
+
+def _style(made_of: Styles, own: np.ndarray) -> np.ndarray:
+    """Which table most furniture words stand in, the last one for captions' openers only; -1 below the least share."""
+    shares = made_of.tables[own].copy()
+    shares[~made_of.opens[own], -1] = 0
+    shares[made_of.opens[own], -1] *= 1.01  # of equals an opener is an opener
+    return np.where(made_of.furniture[own] >= furniture_words()["share"], shares.argmax(axis=1), -1)
 
 
 def slices(at: np.ndarray) -> Iterator[tuple[int, int]]:
@@ -134,8 +179,8 @@ def chosen_ids(scores: Scores) -> np.ndarray:
 
 
 def select(
-    clusters: Clusters, templates: Templates, scores: Scores, ids: np.ndarray
-) -> tuple[Clusters, Templates, Scores, np.ndarray]:
+    clusters: Clusters, templates: Templates, made_of: Styles, scores: Scores, ids: np.ndarray
+) -> tuple[Clusters, Templates, Styles, Scores, np.ndarray]:
     """Without the templates that become no finding: phrases of the language, which would swamp the frame. What is left
     of the templates keeps its order and takes the ids after the near clusters; `ids` are told anew."""
     first = int(clusters.firsts()[TEMPLATE])
@@ -151,7 +196,8 @@ def select(
     group = Group(templates.member_at, templates.text, templates.share, templates.bits)
     scores = Scores(*(np.concatenate([column[:first], column[first:][kept]]) for column in scores))
     ids = np.concatenate([ids[ids < first], first + np.arange(len(kept))])
-    return clusters._replace(template=group), templates, scores, ids
+    made_of = Styles(*(column[kept] for column in made_of))
+    return clusters._replace(template=group), templates, made_of, scores, ids
 
 
 def _members(clusters: Clusters, ids: np.ndarray) -> tuple[Pieces, np.ndarray]:
@@ -166,22 +212,23 @@ def _members(clusters: Clusters, ids: np.ndarray) -> tuple[Pieces, np.ndarray]:
 
 
 def describe(
-    clusters: Clusters, templates: Templates, ids: np.ndarray, texts: Texts, rows: Rows, threads: int
-) -> Findings:
+    clusters: Clusters, templates: Templates, made_of: Styles, ids: np.ndarray, texts: Texts, rows: Rows,
+    pictures: Pictures, threads: int,
+) -> Findings:  # fmt: skip
     """Everything that is told of findings but their words. ids: ascending; all templates are among them."""
     firsts = clusters.firsts()
     kind = (np.searchsorted(firsts, ids, side="right") - 1).astype(np.int8)
     members, similarity = _members(clusters, ids)
     chosen = choose(len(texts.n_rows), (members.values,))
-    grouped = rows_by_text(chosen, texts.n_rows, rows.text, rows.image, rows.site, pictures=True)
+    grouped = rows_by_text(chosen, texts.n_rows, rows.text, rows.image, rows.site, pictures.placeholders)
     found = evidence_of_all(*members, similarity, grouped, threads)
     bits = np.concatenate([group.bits[ids[kind == k] - firsts[k]] for k, group in enumerate(clusters)])
-    measures = _measures(kind, np.diff(members.at), bits, found)
+    template = np.where(kind == TEMPLATE, ids - firsts[TEMPLATE], -1)
+    measures = _measures(kind, np.diff(members.at), bits, found, made_of, template, pictures.hashed)
     ranked = rank(measures)
     representative = members.values[members.at[:-1]]
     representative[kind == TEMPLATE] = tightest(templates, texts.key_lo)
     release(texts.key_lo)
-    template = np.where(kind == TEMPLATE, ids - firsts[TEMPLATE], -1)
     by_risk = np.argsort(-ranked.risk, kind="stable")
     keys = np.empty(len(ids), np.uint64)
     ascending = np.argsort(representative, kind="stable")

@@ -1,9 +1,9 @@
-"""Clusters -> risk, severity, rule and confidence. The model is a product of few factors, with its numbers in
+"""Clusters -> risk, severity, rule and confidence. The model is a sum of few features, with its weights in
 rules/risk.toml.
 
-In log-odds the factors add up, so a finding can say what each feature added:
+In log-odds the features add up, so a finding can say what each of them added:
 
-    logit(risk) = base + fixed_bits + fixed_share + (rows | texts) + domain_focus + slot_entropy
+    logit(risk) = base + fixed_bits + fixed_share + (rows | texts) + domain_focus + shapes + boilerplate + images
 """
 
 from __future__ import annotations
@@ -16,9 +16,13 @@ from memaudit.rules import risk_model
 from memaudit.schemas import FEATURES, KINDS, SEVERITIES
 
 EXACT, NEAR, TEMPLATE = range(len(KINDS))
+CRITICAL = SEVERITIES.index("critical")
 
 REFERENCE = {"bits": 20.0, "share": 0.5, "support": 4.0}
 """The cluster that every feature adds 0 to: contributions are told relative to it."""
+
+TERMS = ("bits", "share", "support", "domains", "boilerplate", "shapes", "near", "exact")
+"""What the weights of rules/risk.toml multiply, in the order of `terms`."""
 
 
 class Measures(NamedTuple):
@@ -30,6 +34,13 @@ class Measures(NamedTuple):
     bits: np.ndarray  # fixed information of the representative
     share: np.ndarray  # mean over members: fixed share (template), similarity (near), 1 (exact)
     focus: np.ndarray  # share of the largest site; NaN where it is not known
+    furniture: np.ndarray  # share of a template's fixed words that are about the page, the file or the offer; 0 for others
+    shapes: np.ndarray  # share of a template's fixed words that are numbers, sizes, codes; 0 for others
+    style: np.ndarray  # int8: which table of furniture words holds most of them, -1 where they are fewer than half
+    n_pictured: np.ndarray  # rows with a picture
+    n_images: np.ndarray  # distinct ones among them
+    n_placeholders: np.ndarray  # rows whose picture is a placeholder
+    hashed: bool  # whether pictures are told apart by hashes of what they show, not by references
 
 
 class Ranked(NamedTuple):
@@ -53,30 +64,43 @@ class Scores(NamedTuple):
 def score(m: Measures) -> Scores:
     """Risk by the model of rules/risk.toml, and nothing else: for all clusters, of which few become findings. Text
     alone never yields `critical`."""
-    odds, _ = _log_odds(m, risk_model())
-    return _scores(m, odds, risk_model())
-
-
-def _scores(m: Measures, odds: dict[str, np.ndarray], model: dict[str, Any]) -> Scores:
-    strength = sum(odds.values()) + _base(model)
-    risk = (1 / (1 + np.exp(-strength))).astype(np.float32)
-    severity = np.searchsorted([model["severity"][name] for name in SEVERITIES[1:-1]], risk, side="right").astype(
-        np.int8
-    )
-    severity[risk < np.array([model["info"][name] for name in KINDS])[m.kind]] = -1
-    return Scores(risk, severity)
+    return _scores(m, _log_odds(m, risk_model()), risk_model())
 
 
 def rank(m: Measures) -> Ranked:
     """`score`, and what findings say of it."""
     model = risk_model()
-    odds, boilerplate = _log_odds(m, model)
-    rule = np.array(["EX01", "NE01", "TE01"])[m.kind]
-    rule[boilerplate] = "TE02"
+    odds = _log_odds(m, model)
     witnesses = np.where(m.kind == EXACT, m.n_rows, m.n_texts)
     confidence = np.searchsorted([model["confidence"]["medium"], model["confidence"]["high"]], witnesses, side="right")
     features = {name: odds[name].astype(np.float32) for name in FEATURES}
-    return Ranked(*_scores(m, odds, model), rule, confidence.astype(np.int8), features)
+    return Ranked(*_scores(m, odds, model), _rules(m, model), confidence.astype(np.int8), features)
+
+
+def terms(m: Measures) -> np.ndarray:
+    """float64 (clusters, len(TERMS)): what the weights multiply."""
+    model = risk_model()["model"]
+    support = np.log2(np.maximum(_support(m), 1.1)) / np.log2(REFERENCE["support"])
+    columns = (
+        np.log(np.clip(m.bits, 0.5, model["bits_cap"]) / REFERENCE["bits"]),
+        np.log(np.clip(m.share, 0.01, 1) / REFERENCE["share"]),
+        np.log(support),
+        np.nan_to_num(m.focus, nan=model["unknown_domain"]) - model["unknown_domain"],
+        m.furniture,
+        m.shapes,
+        m.kind == NEAR,
+        m.kind == EXACT,
+    )
+    return np.stack([np.asarray(column, np.float64) for column in columns], axis=1)
+
+
+def repeated(m: Measures) -> tuple[np.ndarray, np.ndarray]:
+    """(share of the rows with a picture that repeat one of another row, in [0, 1], NaN where fewer than two rows have
+    one; how many such rows there are). Placeholders count as no picture."""
+    known = (m.n_pictured - m.n_placeholders).astype(np.float64)
+    again = known - (m.n_images - (m.n_placeholders > 0))
+    share = np.divide(again, known - 1, out=np.full(len(known), np.nan), where=known > 1)
+    return share, again
 
 
 def _support(m: Measures) -> np.ndarray:
@@ -85,26 +109,46 @@ def _support(m: Measures) -> np.ndarray:
     return np.where(m.kind == TEMPLATE, m.n_texts, m.n_rows - 1).astype(np.float64)
 
 
-def _base(model: dict[str, dict[str, float]]) -> float:
-    w = model["model"]
-    strength = (
-        REFERENCE["bits"] * REFERENCE["share"] ** w["share_power"] * np.log2(REFERENCE["support"]) ** w["support_power"]
-    )
-    return float(np.log(strength / w["half"]))
-
-
-def _log_odds(m: Measures, model: dict[str, dict[str, float]]) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    w, edge = model["model"], model["boilerplate"]
+def _log_odds(m: Measures, model: dict[str, Any]) -> dict[str, np.ndarray]:
+    added = dict(zip(TERMS, (terms(m) * [model["weights"][name] for name in TERMS]).T, strict=True))
     odds = {name: np.zeros(len(m.kind)) for name in FEATURES}
-    bits = np.clip(m.bits, 0.5, w["bits_cap"])
-    odds["fixed_bits"] = np.log(bits / REFERENCE["bits"])
-    odds["fixed_share"] = w["share_power"] * np.log(np.clip(m.share, 0.01, 1) / REFERENCE["share"])
-    support = np.log2(np.maximum(_support(m), 1.1)) / np.log2(REFERENCE["support"])
-    pull = w["support_power"] * np.log(support)
-    odds["texts"], odds["rows"] = np.where(m.kind == TEMPLATE, pull, 0), np.where(m.kind == TEMPLATE, 0, pull)
-    odds["domain_focus"] = np.log(1 - w["domain_weight"] * (1 - np.nan_to_num(m.focus, nan=w["unknown_focus"])))
-    boilerplate = (m.kind == TEMPLATE) & ((m.share < edge["fixed_share"]) | (m.bits < edge["bits"]))
-    odds["slot_entropy"] = np.where(boilerplate, np.log(edge["factor"]), 0)
-    kind_factor = np.log([model["kinds"][name] for name in KINDS])[m.kind]
-    odds["rows"] = odds["rows"] + kind_factor
-    return odds, boilerplate
+    odds["fixed_bits"], odds["fixed_share"] = added["bits"], added["share"]
+    odds["texts"] = np.where(m.kind == TEMPLATE, added["support"], 0)
+    odds["rows"] = np.where(m.kind == TEMPLATE, 0, added["support"]) + added["near"] + added["exact"]
+    odds["domain_focus"] = added["domains"]
+    odds["boilerplate"], odds["shapes"] = added["boilerplate"], added["shapes"]
+    odds["images"] = _pictures(m, model["pictures"])
+    return odds
+
+
+def _pictures(m: Measures, w: dict[str, float]) -> np.ndarray:
+    """The same picture under many captions is the worst case; different ones under one caption are harmless."""
+    share, again = repeated(m)
+    pull = w["same"] * share * np.minimum(np.log2(np.maximum(again, 0) + 1) / np.log2(w["enough"] + 1), 1)
+    pull += w["distinct"] * (1 - share) * m.hashed
+    return np.where(_is_placeholder(m), w["placeholder"], np.nan_to_num(pull))
+
+
+def _is_placeholder(m: Measures) -> np.ndarray:
+    return (m.n_placeholders > 0) & (2 * m.n_placeholders >= m.n_pictured)
+
+
+def _scores(m: Measures, odds: dict[str, np.ndarray], model: dict[str, Any]) -> Scores:
+    risk = (1 / (1 + np.exp(-(sum(odds.values()) + model["model"]["base"])))).astype(np.float32)
+    severity = np.searchsorted([model["severity"][name] for name in SEVERITIES[1:]], risk, side="right").astype(np.int8)
+    seen = np.nan_to_num(repeated(m)[0]) >= model["pictures"]["critical"]
+    severity = np.where(seen, severity, np.minimum(severity, CRITICAL - 1)).astype(np.int8)
+    severity[risk < np.array([model["info"][name] for name in KINDS])[m.kind]] = -1
+    return Scores(risk, severity)
+
+
+def _rules(m: Measures, model: dict[str, Any]) -> np.ndarray:
+    """Codes of rules/catalogue.toml, the most special last."""
+    edge = model["boilerplate"]
+    rule = np.array(["EX01", "NE01", "TE01"])[m.kind]
+    around = (m.kind == TEMPLATE) & ((m.share < edge["fixed_share"]) | (m.bits < edge["bits"]))
+    rule[around] = "TE02"
+    for table, code in enumerate(model["styles"]):
+        rule[(m.kind == TEMPLATE) & (m.style == table)] = code
+    rule[_is_placeholder(m)] = "PI01"
+    return rule

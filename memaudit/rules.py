@@ -51,5 +51,12 @@ def rule(code: str) -> Rule:
 
 @cache
 def risk_model() -> dict[str, Any]:
-    """Tables of risk.toml: "model", "kinds", "boilerplate", "severity", "confidence"."""
-    return _read("risk.toml")
+    """Tables of risk.toml ("weights", "model", "pictures", "severity", ...), and "styles": the codes of
+    `furniture_words`."""
+    return {**_read("risk.toml"), "styles": [table["code"] for table in _read("boilerplate.toml")["vocabulary"]]}
+
+
+@cache
+def furniture_words() -> dict[str, Any]:
+    """boilerplate.toml: "share", "neutral" and "vocabulary", tables of "code" and "words"."""
+    return _read("boilerplate.toml")

@@ -25,7 +25,10 @@ CONFIDENCE = pl.Enum(CONFIDENCES)
 
 SLOT = pl.Struct({"type": pl.String, "distinct": pl.UInt32, "values": pl.List(pl.String), "counts": pl.List(pl.UInt32)})
 
-FEATURES = ("rows", "texts", "images", "fixed_bits", "fixed_share", "slot_entropy", "domain_focus", "trigger_purity")
+FEATURES = (
+    *("rows", "texts", "images", "fixed_bits", "fixed_share", "slot_entropy", "domain_focus", "trigger_purity"),
+    *("shapes", "boilerplate"),
+)
 """What can add to a risk, in the order reports show it (the weights are in rules/risk.toml)."""
 
 

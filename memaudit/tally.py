@@ -83,6 +83,11 @@ class Tally:
             file.columns = Columns(**columns) if columns else None
         return self
 
+    def pictures(self) -> str | None:
+        """What tells pictures apart: "hashes" where any source has them, "references", or nothing."""
+        hashed = any(f.columns is not None and f.columns.hash is not None for f in self.files)
+        return ("hashes" if hashed else "references") if self.has_images else None
+
     def columns(self) -> list[str]:
         """What was read as what, each way once: "caption (id uid, image url, hash phash)"."""
         told: dict[str, None] = {}

@@ -18,28 +18,34 @@ from memaudit.scratch import release
 
 _COUNT = counting.COUNT
 ROWS = 1 << 22  # grouped between two releases of mapped pages
+PLACEHOLDER = 1  # picture key of all placeholders
+_PLACEHOLDER = np.uint32(PLACEHOLDER)
 
 
 class RowsByText(NamedTuple):
     """Rows of the chosen texts: number i owns site[row_at[i]:row_at[i + 1]], likewise image, which may be left out
-    (length 0); 0 stands for none."""
+    (length 0); 0 stands for none, `PLACEHOLDER` for any placeholder picture. 32 bits of a picture's key are enough to
+    count the distinct ones of a cluster."""
 
     chosen: Chosen
     row_at: np.ndarray  # int64 (chosen + 1,)
-    image: np.ndarray  # uint64
+    image: np.ndarray  # uint32
     site: np.ndarray  # uint32
 
 
 class Evidence(NamedTuple):
-    """By cluster: n_rows int64; n_images and n_sites uint32, 0 where no row has a reference (n_images also where
-    pictures were left out); focus float32, the share of the largest site among the rows that have one, less what one
-    row alone would give; NaN where fewer than two rows have a site; share float64, mean similarity of the members."""
+    """By cluster: n_rows int64; n_images and n_sites uint32, 0 where no row has a reference; focus float32, the share of
+    the largest site among the rows that have one, less what one row alone would give; NaN where fewer than two rows
+    have a site; share float64, mean similarity of the members; n_pictured and n_placeholders int64, rows that have a
+    picture, and those whose picture is a placeholder (0, as n_images, where pictures were left out)."""
 
     n_rows: np.ndarray
     n_images: np.ndarray
     n_sites: np.ndarray
     focus: np.ndarray
     share: np.ndarray
+    n_pictured: np.ndarray
+    n_placeholders: np.ndarray
 
 
 @leaf
@@ -54,7 +60,23 @@ def _start(bits, first, n_rows, row_at, n, total):
 
 
 @leaf
-def _group(bits, before, text, image, site, row_at, out_image, out_site):
+def _short(key, placeholders):
+    """32 bits of a picture's key; placeholders: uint64, ascending."""
+    low, high = 0, len(placeholders)
+    while low < high:
+        middle = (low + high) // 2
+        if placeholders[middle] < key:
+            low = middle + 1
+        else:
+            high = middle
+    if low < len(placeholders) and placeholders[low] == key:
+        return _PLACEHOLDER
+    short = np.uint32((key ^ (key >> np.uint64(32))) & np.uint64(0xFFFFFFFF))
+    return short if key == 0 or short > _PLACEHOLDER else short + np.uint32(2)
+
+
+@leaf
+def _group(bits, before, text, image, site, row_at, placeholders, out_image, out_site):
     """row_at[n + 1] is where the next row of number n goes, and where its rows end in the end."""
     pictures = len(out_image) > 0
     for k in range(len(text)):
@@ -64,24 +86,27 @@ def _group(bits, before, text, image, site, row_at, out_image, out_site):
             at = row_at[n]
             out_site[at] = site[k]
             if pictures:
-                out_image[at] = image[k]
+                out_image[at] = _short(image[k], placeholders)
             row_at[n] = at + 1
 
 
 def rows_by_text(
-    chosen: Chosen, n_rows: np.ndarray, text: np.ndarray, image: np.ndarray, site: np.ndarray, pictures: bool
-) -> RowsByText:
+    chosen: Chosen, n_rows: np.ndarray, text: np.ndarray, image: np.ndarray, site: np.ndarray,
+    placeholders: np.ndarray | None,
+) -> RowsByText:  # fmt: skip
     """Group the rows of chosen texts. n_rows: by text; text, image, site: by row, 0 for none. All may be mapped.
 
-    pictures: whether images are grouped too. One pass; 8 bytes a chosen text, 4 bytes a row (12 with pictures).
+    placeholders: keys (uint64, ascending) of pictures that say nothing; None leaves all pictures out. One pass; 8 bytes
+    a chosen text, 4 bytes a row (8 with pictures).
     """
     row_at, n, total = np.zeros(len(chosen) + 1, np.int64), 0, 0
     for a, b in blocks(len(n_rows), ROWS):
         n, total = _start(chosen.bits, a, n_rows[a:b], row_at, n, total)
         release(n_rows)
-    grouped = RowsByText(chosen, row_at, np.empty(total if pictures else 0, np.uint64), np.empty(total, np.uint32))
+    known, n_pictures = (placeholders, total) if placeholders is not None else (np.empty(0, np.uint64), 0)
+    grouped = RowsByText(chosen, row_at, np.empty(n_pictures, np.uint32), np.empty(total, np.uint32))
     for a, b in blocks(len(text), ROWS):
-        _group(*chosen, text[a:b], image[a:b], site[a:b], row_at, grouped.image, grouped.site)
+        _group(*chosen, text[a:b], image[a:b], site[a:b], row_at, known, grouped.image, grouped.site)
         release(text, image, site)
     return grouped
 
@@ -133,7 +158,7 @@ def _known_sites(site, first_site, start, stop, low, high, values):
 @kernel
 def _measure(
     member_at, similarity, image, site, start, stop, first_site,
-    n_rows, n_images, n_sites, focus, share,
+    n_rows, n_images, n_sites, focus, share, n_pictured, n_placeholders,
 ):  # fmt: skip
     """Clusters whose texts lie where `_locate` says."""
     values = np.empty(64, np.uint64)
@@ -153,6 +178,9 @@ def _measure(
         if len(image):
             n = _known(image, start, stop, low, high, values)
             n_images[c], table, groups = count_values(values, n, table, groups)
+            n_pictured[c] = n
+            for i in range(n):
+                n_placeholders[c] += values[i] == _PLACEHOLDER
 
 
 def evidence(
@@ -161,8 +189,9 @@ def evidence(
     """Evidence of clusters first..last-1, whose k-th owns texts text[member_at[k]:member_at[k + 1]]. O(their rows)."""
     n = last - first
     out = Evidence(
-        np.zeros(n, np.int64), np.zeros(n, np.uint32), np.zeros(n, np.uint32), np.ones(n, np.float32), np.zeros(n)
-    )
+        np.zeros(n, np.int64), np.zeros(n, np.uint32), np.zeros(n, np.uint32), np.ones(n, np.float32), np.zeros(n),
+        np.zeros(n, np.int64), np.zeros(n, np.int64),
+    )  # fmt: skip
     own = slice(member_at[first], member_at[last])
     n_texts = member_at[last] - member_at[first]
     places = np.empty(n_texts, np.int64), np.empty(n_texts, np.int64), np.empty(n_texts, np.uint32)

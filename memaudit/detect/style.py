@@ -1,0 +1,116 @@
+"""Of what a template's fixed part is made: shapes, and words about the page, the file or the offer, not the picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from memaudit.jit import kernel, leaf
+from memaudit.ragged import blocks
+from memaudit.scratch import release
+from memaudit.text import alphabet as abc
+from memaudit.text.arrow import buffers
+from memaudit.text.lexer import lex_buffers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from memaudit.detect.grams import Tokens
+    from memaudit.detect.templates import Templates
+
+TABLES = 3  # of furniture words, as in rules/boilerplate.toml
+BLOCK = 1 << 16  # templates passed over between two releases of mapped pages
+NEUTRAL = np.uint8(1 << TABLES)  # bit of words that count neither way
+_START, _END, _SEPARATOR_TOKEN, _FIRST_WORD = abc.START, abc.END, abc.SEPARATOR_TOKEN, abc.FIRST_WORD
+_TABLES, _NEUTRAL = TABLES, NEUTRAL
+
+
+class Vocabulary(NamedTuple):
+    """Tokens (uint32, ascending) and in which tables they stand: bit k for table k, `NEUTRAL`."""
+
+    tokens: np.ndarray
+    tables: np.ndarray  # uint8
+
+
+class Styles(NamedTuple):
+    """By template, shares in [0, 1] of the fixed words and shapes, neutral words apart (float32).
+
+    furniture: those in any table; tables: (n, TABLES), those in each; shapes: numbers, sizes, codes; opens: bool,
+    whether the frame begins a caption and does not end it.
+    """
+
+    furniture: np.ndarray
+    tables: np.ndarray
+    shapes: np.ndarray
+    opens: np.ndarray
+
+
+def vocabulary(tables: Sequence[str], neutral: str) -> Vocabulary:
+    """The tokens of words listed in at most `TABLES` tables, and of neutral ones."""
+    bits: dict[int, int] = {}
+    for k, words in enumerate([*tables, *[""] * (TABLES - len(tables)), neutral]):
+        captions = pa.array([word.encode() for word in words.split()], pa.large_binary())
+        if len(captions):
+            for token in lex_buffers(*buffers(captions)[:2]).tokens.tolist():
+                if token >= abc.FIRST_WORD:
+                    bits[token] = bits.get(token, 0) | 1 << k
+    known = sorted(bits)
+    return Vocabulary(np.array(known, np.uint32), np.array([bits[token] for token in known], np.uint8))
+
+
+@leaf
+def _tables_of(token, known, tables):
+    low, high = 0, len(known)
+    while low < high:
+        middle = (low + high) // 2
+        if known[middle] < token:
+            low = middle + 1
+        else:
+            high = middle
+    return tables[low] if low < len(known) and known[low] == token else np.uint8(0)
+
+
+@kernel
+def _measure(text, span, tokens, token_at, known, tables, furniture, shares, shapes, opens):
+    """Frames whose first member is text[k], with its runs at span[k]."""
+    for k in range(len(text)):
+        first = token_at[np.int64(text[k])]
+        counted = any_table = shaped = np.int64(0)
+        starts = ends = False
+        for s in range(3):
+            a = np.int64((span[k] >> np.uint64(16 * s)) & np.uint64(255))
+            b = np.int64((span[k] >> np.uint64(16 * s + 8)) & np.uint64(255))
+            for i in range(first + a, first + b):
+                token = tokens[i]
+                starts, ends = starts or token == _START, ends or token == _END
+                if token < _FIRST_WORD:
+                    is_shape = np.int64(_END < token < _SEPARATOR_TOKEN)
+                    counted, shaped = counted + is_shape, shaped + is_shape
+                    continue
+                held = _tables_of(token, known, tables)
+                if held & _NEUTRAL:
+                    continue
+                counted += 1
+                any_table += np.int64(held != 0)
+                for v in range(_TABLES):
+                    shares[k, v] += np.float32((held >> np.uint8(v)) & 1)
+        whole = np.float32(max(counted, 1))
+        furniture[k], shapes[k], opens[k] = any_table / whole, shaped / whole, starts and not ends
+        for v in range(_TABLES):
+            shares[k, v] /= whole
+
+
+def styles(templates: Templates, streams: Tokens, words: Vocabulary) -> Styles:
+    """The style of every template's fixed part, as its first member holds it. O(fixed words)."""
+    n = len(templates)
+    out = Styles(
+        np.zeros(n, np.float32), np.zeros((n, TABLES), np.float32), np.zeros(n, np.float32), np.zeros(n, np.bool_)
+    )
+    first = templates.member_at[:-1]
+    for a, b in blocks(n, BLOCK):
+        entry = first[a:b]
+        _measure(templates.text[entry], templates.span[entry], *streams, *words, *(column[a:b] for column in out))
+        release(*streams)
+    return out
