@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test lint format bench clean
+.PHONY: help demo test lint format bench fit clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -37,6 +37,9 @@ format: .venv/.dev  ## rewrite the code as ruff wants it
 
 bench: .venv/.dev .bench-venv/.installed  ## compare with other tools on the same captions, rewrite docs/performance.md
 	$(BIN)/python -m tests.bench.bench --peers .bench-venv/bin/python --page docs/performance.md $(BENCH)
+
+fit: .venv/.dev  ## fit the ranking to labelled captions: make fit DATA="labelled.parquet ..." (docs/risk.md)
+	$(BIN)/python -m tests.bench.fit $(DATA) --write
 
 clean:  ## remove the virtual environments and what demo wrote
 	rm -rf .venv .bench-venv demo blocklist.csv

@@ -20,6 +20,7 @@ import numpy as np
 import polars as pl
 
 from memaudit.rank import TERMS
+from memaudit.rules import risk_model
 from tests.bench.labelled import POSITIVE, Labelled, read
 
 FPR = 0.01
@@ -137,18 +138,13 @@ def compared(own: Labelled, hit: np.ndarray, area: np.ndarray, rows: Path) -> st
     return ", ".join(told)
 
 
-def bands(own: Labelled, folds: list[np.ndarray], weights: np.ndarray) -> dict[str, tuple[float, float]]:
-    """Held-out (recall, false positive rate) of the bands of risk.toml. A fold's scores are shifted so that its
-    threshold at `FPR` is that of the final weights, which the bands are cut by."""
-    model = _risk_toml()
-    base, cuts = _number(model, "base"), [_number(model, name) for name in BANDS]
-    final = own.scores(weights)
-    anchor = threshold(final[own.label == "background"])
-    risk = np.zeros(len(final))
+def bands(own: Labelled, folds: list[np.ndarray]) -> dict[str, tuple[float, float]]:
+    """Held-out (recall, false positive rate) of the bands of risk.toml and those above them."""
+    cuts = [risk_model()["severity"][name] for name in BANDS]
+    risk = np.zeros(len(own.label))
     for k, w in enumerate(folds):
         score = own.scores(w)
-        shifted = score - threshold(score[own.label == "background"]) + anchor + base
-        risk[own.fold == k] = 1 / (1 + np.exp(-shifted[own.fold == k]))
+        risk[own.fold == k] = 1 / (1 + np.exp(-(score + base_of(own, w))[own.fold == k]))
     return {
         name: (
             float(np.mean(risk[own.label == POSITIVE] >= cut)),
@@ -158,26 +154,22 @@ def bands(own: Labelled, folds: list[np.ndarray], weights: np.ndarray) -> dict[s
     }
 
 
-def _risk_toml() -> str:
-    return RISK_TOML.read_text(encoding="utf-8")
+def base_of(own: Labelled, weights: np.ndarray) -> float:
+    """The base with which `FPR` of the background lie above "high"."""
+    high = risk_model()["severity"]["high"]
+    return float(np.log(high / (1 - high)) - threshold(own.scores(weights)[own.label == "background"]))
 
 
-def _number(toml: str, key: str) -> float:
-    found = re.search(rf"^{key} = ([-\d.]+)", toml, re.MULTILINE)
-    assert found, key
-    return float(found[1])
-
-
-def _write(weights: np.ndarray, validated: dict[str, tuple[float, float]]) -> None:
-    text = _risk_toml()
-    for name, value in zip(TERMS, weights.tolist(), strict=True):
-        head, tail = text.split("[model]", 1)
-        text = re.sub(rf"^{name} = .*$", f"{name} = {value:.2f}", head, flags=re.MULTILINE) + "[model]" + tail
+def write(path: Path, weights: np.ndarray, base: float, validated: dict[str, tuple[float, float]]) -> None:
+    """Put the figures into risk.toml; comments stay."""
+    text = path.read_text(encoding="utf-8")
+    new = {name: f"{value:.2f}" for name, value in zip(TERMS, weights.tolist(), strict=True)} | {"base": f"{base:.2f}"}
+    for name, value in new.items():  # the first line of that name: [weights] and [model] come first
+        text = re.sub(rf"^{name} = -?[\d.]+", f"{name} = {value}", text, count=1, flags=re.MULTILINE)
     for name, (recall, false) in validated.items():
-        text = re.sub(
-            rf"^{name} = \{{.*$", f"{name} = {{ recall = {recall:.3f}, false = {false:.4f} }}", text, flags=re.MULTILINE
-        )
-    RISK_TOML.write_text(text, encoding="utf-8")
+        figures = f"{name} = {{ recall = {recall:.3f}, false = {false:.4f} }}"
+        text = re.sub(rf"^{name} = \{{.*$", figures, text, flags=re.MULTILINE)
+    path.write_text(text, encoding="utf-8")
 
 
 def main() -> None:
@@ -199,11 +191,11 @@ def main() -> None:
     _, hit, area = judged(sets[0], folds)
     for name, rows in (pair.split("=", 1) for pair in args.against):
         print(f"held out less {name}, by family: {compared(sets[0], hit, area, Path(rows))}")
-    validated = bands(sets[0], folds, weights)
+    validated = bands(sets[0], folds)
     for name, (recall, false) in validated.items():
         print(f"held out, {name} or above: recall {recall:.3f}, false positives {false:.4f}")
     if args.write:
-        _write(weights, validated)
+        write(RISK_TOML, weights, base_of(sets[0], weights), validated)
 
 
 if __name__ == "__main__":

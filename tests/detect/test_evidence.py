@@ -53,7 +53,7 @@ def test_evidence_is_what_the_rows_say(data: st.DataObject) -> None:
     members = np.concatenate(clusters).astype(np.uint32)
     alike = rng.random(len(members)).astype(np.float32)
     n_rows = np.bincount(text, minlength=n_texts).astype(np.uint32)
-    rows = rows_by_text(choose(n_texts, (members,)), n_rows, text, image, site, pictures=True)
+    rows = rows_by_text(choose(n_texts, (members,)), n_rows, text, image, site, np.empty(0, np.uint64))
     found = evidence_of_all(member_at, members, alike, rows, 2)
     for k, own in enumerate(clusters):
         held = np.isin(text, own)
