@@ -173,10 +173,8 @@ def _triggers(
     ]
     members = pick(findings.members.values, findings.members.at, at)
     rows = [
-        {"cluster_id": cluster, "words": phrase, "purity": purity, "coverage": coverage, "n_texts": n}
-        for cluster, best in zip(
-            findings.ids[at].tolist(), triggers(words, fixed, members, texts, threads), strict=True
-        )
-        for phrase, purity, coverage, n in best
+        {"cluster_id": cluster, **trigger._asdict()}
+        for cluster, own in zip(findings.ids[at].tolist(), triggers(words, fixed, members, texts, threads), strict=True)
+        for trigger in own
     ]
     return pl.DataFrame(rows, schema=FRAMES["triggers"])
