@@ -23,6 +23,7 @@ from memaudit.detect.near import PROGRESS, Streams, near_edges
 from memaudit.detect.slots import describe_slots
 from memaudit.detect.stars import Stars, cut_stars
 from memaudit.detect.templates import Templates, mine_templates
+from memaudit.entities import opened
 from memaudit.errors import BadInput
 from memaudit.findings import findings_frames
 from memaudit.ingest import ingest, is_whole, load_rows, load_texts
@@ -37,9 +38,11 @@ from memaudit.writeout import count, forget_read, write_frames
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from concurrent.futures import Future
     from pathlib import Path
 
     from memaudit.config import ScanConfig
+    from memaudit.entities import Recogniser
     from memaudit.ingest import Texts
     from memaudit.tally import Tally
 
@@ -71,13 +74,15 @@ def scan(
     audit = store.begin(out, config.identity(), _inputs(sources), fresh)
     if audit.complete:
         return ScanResult(audit, _bad_files(audit), already_done=True)
+    recogniser = opened(config.entities(), progress.note)
     with FirstUse(progress.note) as first_use:
         _read(audit, sources, choice, config, progress)
         texts = load_texts(audit.work)
         stars = _near(audit, texts, config, progress)
         templates, bits = _templates(audit, texts, config, progress)
         first_use.wait()
-        _rank(audit, Library(sources, choice, texts), texts, stars, templates, bits, config.worker_count(), progress)
+        library, threads = Library(sources, choice, texts), config.worker_count()
+        _rank(audit, library, texts, stars, templates, bits, recogniser, threads, progress)
     _refuse_changed(audit, sources, "scan again with --fresh when it no longer changes")
     audit.close(started)
     return ScanResult(audit, _bad_files(audit))
@@ -181,6 +186,7 @@ def _rank(
     stars: Stars,
     templates: Templates,
     bits: np.ndarray,
+    recogniser: Future[Recogniser | None],
     threads: int,
     progress: Progress,
 ) -> None:
@@ -197,7 +203,8 @@ def _rank(
             findings = describe(clusters, templates, ids, texts, rows, threads)
             slots = describing.result()
             writing.result()
-        for name, frame in findings_frames(findings, templates, slots, texts, library, threads).items():
+        typist = recogniser.result()
+        for name, frame in findings_frames(findings, templates, slots, texts, library, typist, threads).items():
             audit.write(name, frame)
         audit.manifest["totals"].update(_totals(clusters, scores, texts.n_rows))
         n_clusters = int(clusters.firsts()[-1])

@@ -53,3 +53,9 @@ def rule(code: str) -> Rule:
 def risk_model() -> dict[str, Any]:
     """Tables of risk.toml: "model", "kinds", "boilerplate", "severity", "confidence"."""
     return _read("risk.toml")
+
+
+@cache
+def slot_rules() -> dict[str, Any]:
+    """slots.toml: "share", "entities", "covered", "lists", "type", "entity", "entity_lists", "labels"."""
+    return _read("slots.toml")
