@@ -29,11 +29,12 @@ from memaudit.clusters import (
 )
 from memaudit.detect.chosen import choose, total
 from memaudit.detect.grams import Tokens, tables_for
-from memaudit.detect.placeholders import find_placeholders
 from memaudit.detect.near import PROGRESS, Streams, near_edges
+from memaudit.detect.placeholders import find_placeholders
 from memaudit.detect.slots import describe_slots
 from memaudit.detect.stars import Stars, cut_stars
 from memaudit.detect.templates import Templates, mine_templates
+from memaudit.entities import opened
 from memaudit.errors import BadInput
 from memaudit.findings import findings_frames
 from memaudit.ingest import ingest, is_whole, load_rows, load_texts
@@ -48,9 +49,11 @@ from memaudit.writeout import count, forget_read, write_frames
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from concurrent.futures import Future
     from pathlib import Path
 
     from memaudit.config import ScanConfig
+    from memaudit.entities import Recogniser
     from memaudit.ingest import Rows, Texts
     from memaudit.tally import Tally
 
@@ -82,10 +85,12 @@ def scan(
     audit = store.begin(out, config.identity(), _inputs(sources), fresh)
     if audit.complete:
         return ScanResult(audit, _bad_files(audit), already_done=True)
+    recogniser = opened(config.entities(), progress.note)
     with FirstUse(progress.note) as first_use:
         found = detect(audit, sources, choice, config, progress)
         first_use.wait()
-        _rank(audit, found, Library(sources, choice, found.texts), config.worker_count(), progress)
+        library = Library(sources, choice, found.texts)
+        _rank(audit, found, library, recogniser, config.worker_count(), progress)
     _refuse_changed(audit, sources, "scan again with --fresh when it no longer changes")
     audit.close(started)
     return ScanResult(audit, _bad_files(audit))
@@ -202,7 +207,14 @@ def _templates(
     return templates, bits
 
 
-def _rank(audit: store.Audit, found: Detected, library: Library, threads: int, progress: Progress) -> None:
+def _rank(
+    audit: store.Audit,
+    found: Detected,
+    library: Library,
+    recogniser: Future[Recogniser | None],
+    threads: int,
+    progress: Progress,
+) -> None:
     """Stage 4: evidence from rows, risk, and findings in words."""
     started = time.monotonic()
     texts, stars, templates, bits = found
@@ -218,7 +230,8 @@ def _rank(audit: store.Audit, found: Detected, library: Library, threads: int, p
             findings = describe(clusters, templates, made_of, ids, texts, rows, pictures, threads)
             slots = describing.result()
             writing.result()
-        for name, frame in findings_frames(findings, templates, slots, texts, library, threads).items():
+        typist = recogniser.result()
+        for name, frame in findings_frames(findings, templates, slots, texts, library, typist, threads).items():
             audit.write(name, frame)
         audit.manifest["totals"].update(_totals(clusters, scores, texts.n_rows))
         n_clusters = int(clusters.firsts()[-1])

@@ -199,6 +199,11 @@ def _defaults(settings: dict[str, Any]) -> dict[str, Any]:
 @_option("--weight-column", multiple=True, metavar="NAME", help="How often a row is seen in training; repeatable.")
 @_option("--threshold", type=float, default=0.7, show_default=True, help="Jaccard similarity of near duplicates.")
 @_option("--min-support", type=int, default=3, show_default=True, help="Distinct captions that make a template.")
+@_option(
+    "--ner",
+    metavar="MODEL",
+    help="spaCy model (package or folder) that types slots; ruler or none. Default: as installed.",
+)
 @_option("--memory", metavar="SIZE", help="Budget such as 8GB. Default: half of the machine.")
 @_option("--threads", type=click.IntRange(min=1), help="Default: all cores.")
 @_option("--fresh", is_flag=True, help="Replace an audit of other input or configuration in that folder.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import importlib.util
 import json
 import os
 import tomllib
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from memaudit.errors import UsageError
+
+RULER, NO_ENTITIES = "ruler", "none"  # values of `ner` that are no models
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class ScanConfig:
     weight_columns: tuple[str, ...] = ()
     threshold: float = 0.7  # near duplicates: Jaccard in (0, 1]
     min_support: int = 3  # templates: distinct captions that must share a frame
+    ner: str | None = None  # types of slots: a spaCy model, RULER or NO_ENTITIES; None: RULER where spaCy is installed
     memory: int | None = field(default=None, metadata={"result": False})  # bytes; None: half of the machine
     threads: int | None = field(default=None, metadata={"result": False})  # None: all cores
 
@@ -51,13 +55,18 @@ class ScanConfig:
         """Bytes to use: as asked, else half of the machine."""
         return self.memory or (machine_memory() or 8 << 30) // 2
 
+    def entities(self) -> str:
+        """What types slots: as asked, else the entity ruler where spaCy is installed (it is not loaded to know)."""
+        return self.ner or (RULER if importlib.util.find_spec("spacy") else NO_ENTITIES)
+
     def identity(self) -> dict[str, Any]:
         """The part that decides the result, as plain JSON types; resume compares it."""
-        return {
+        told = {
             f.name: list(v) if isinstance(v := getattr(self, f.name), tuple) else v
             for f in fields(self)
             if f.metadata.get("result", True)
         }
+        return {**told, "ner": self.entities()}
 
     def digest(self) -> str:
         """16 hex digits of `identity`."""
@@ -72,6 +81,7 @@ SETTINGS = {
     "weight-column": list,
     "threshold": float,
     "min-support": int,
+    "ner": str,
     "memory": str,
     "threads": int,
 }

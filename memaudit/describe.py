@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from memaudit.detect.triggers import LONGEST, Phrases, count_phrases
+from memaudit.detect.wordsets import word_sets
+from memaudit.ragged import offsets_of
 from memaudit.text.alphabet import FIRST_WORD
 
 if TYPE_CHECKING:
@@ -15,8 +17,7 @@ if TYPE_CHECKING:
     from memaudit.ragged import Pieces
     from memaudit.text.spelling import Spelled
 
-N_TRIGGERS = 3  # kept per finding
-MIN_COVERAGE = 0.6  # of a trigger
+GAP = "<*>"
 PHRASE_WORDS = 16  # of a representative, from which phrases are drawn
 
 
@@ -25,10 +26,20 @@ def fingerprint(kind: str, content: str) -> str:
     return hashlib.blake2b(f"{kind}\0{content}".encode(), digest_size=8).hexdigest()
 
 
-def _phrases_of(spelled: Spelled, spans: list[tuple[int, int]]) -> list[tuple[int, ...]]:
-    """Phrases of one to LONGEST adjacent words inside the fixed runs of a representative, as token hashes. With a
-    phrase come all its beginnings."""
-    out: dict[tuple[int, ...], None] = {}
+class Trigger(NamedTuple):
+    """Words whose presence selects a finding; `GAP` stands where others may come between."""
+
+    words: list[str]
+    purity: float  # of the texts that hold them, the share that is the finding's
+    coverage: float  # of the finding's texts, the share that holds them
+    n_texts: int  # that hold them in the whole dataset
+
+
+def _phrases_of(spelled: Spelled, spans: list[tuple[int, int]]) -> dict[tuple[int, ...], int]:
+    """Phrases of one to LONGEST adjacent words inside the fixed runs of a representative, as token hashes, and the
+    place of each among these words. With a phrase come all its beginnings."""
+    out: dict[tuple[int, ...], int] = {}
+    place = 0
     for a, b in spans:
         words: list[int] = []
         for token in [*spelled.token_hashes[a : min(b, a + PHRASE_WORDS)].tolist(), 1]:
@@ -37,38 +48,52 @@ def _phrases_of(spelled: Spelled, spans: list[tuple[int, int]]) -> list[tuple[in
             elif token <= 6 or not spans:  # a shape or an end breaks a phrase; a separator does not
                 for i in range(len(words)):
                     for size in range(1, min(LONGEST, len(words) - i) + 1):
-                        out[tuple(words[i : i + size])] = None
+                        out.setdefault(tuple(words[i : i + size]), place + i)
+                place += len(words)
                 words = []
-    return list(out)
+    return out
 
 
 def triggers(
     spelled: list[Spelled], spans: list[list[tuple[int, int]]], members: Pieces, texts: Texts, threads: int
-) -> list[list[tuple[list[str], float, float, int]]]:
-    """By finding up to `N_TRIGGERS` of (words, purity, coverage, texts that hold them), best first.
+) -> list[list[Trigger]]:
+    """By finding up to `wordsets.MOST` triggers: the one that selects it best, then those that add texts it leaves out.
 
     spelled, spans: representative and its fixed runs, by finding. Purity and coverage are counted over the whole
     dataset.
     """
     found = [_phrases_of(s, sp) for s, sp in zip(spelled, spans, strict=True)]
-    sizes = np.array([len(phrase) for phrases in found for phrase in phrases], np.int64)
-    words = np.array([word for phrases in found for phrase in phrases for word in phrase], np.uint32)
-    counts = np.array([len(phrases) for phrases in found], np.int64)
-    phrases_at = np.concatenate([[0], np.cumsum(counts)])
-    phrases = Phrases(phrases_at, words, np.cumsum(sizes) - sizes, sizes)
+    flat = [phrase for own in found for phrase in own]
+    sizes = np.array([len(phrase) for phrase in flat], np.int64)
+    phrases = Phrases(
+        offsets_of(np.array([len(own) for own in found], np.int64)),
+        np.array([word for phrase in flat for word in phrase], np.uint32),
+        np.cumsum(sizes) - sizes,
+        sizes,
+        np.array([place for own in found for place in own.values()], np.int64),
+    )
     counted = count_phrases(phrases, members, texts.words, texts.word_at, threads)
-    everywhere, inside = counted.everywhere.tolist(), counted.inside.tolist()
-    out: list[list[tuple[list[str], float, float, int]]] = []
-    for k, own in enumerate(found):
-        n, first = int(members.at[k + 1] - members.at[k]), int(phrases_at[k])
-        scored = []
-        for p, phrase in enumerate(own, first):
-            if inside[p] >= MIN_COVERAGE * n:
-                purity = inside[p] / max(everywhere[p], 1)
-                scored.append((0.01 * len(phrase) - purity, -inside[p], phrase, purity, max(everywhere[p], 1)))
-        best = sorted(scored)[:N_TRIGGERS]
-        names = dict(zip(spelled[k].token_hashes.tolist(), spelled[k].tokens, strict=True)) if best else {}
+    sets = word_sets(phrases, counted, members, texts.words, texts.word_at)
+    out: list[list[Trigger]] = []
+    for own, s, n in zip(sets, spelled, np.diff(members.at).tolist(), strict=True):
+        names = dict(zip(s.token_hashes.tolist(), s.tokens, strict=True)) if own else {}
         out.append(
-            [([names[w] for w in phrase], purity, -count / n, total) for _, count, phrase, purity, total in best]
+            [
+                Trigger(
+                    _written([flat[p] for p in one.phrases], names),
+                    one.inside / one.everywhere,
+                    one.inside / n,
+                    one.everywhere,
+                )
+                for one in own
+            ]
         )
+    return out
+
+
+def _written(phrases: list[tuple[int, ...]], names: dict[int, str]) -> list[str]:
+    """The words of phrases in order, a gap between any two phrases."""
+    out: list[str] = []
+    for phrase in phrases:
+        out += [GAP, *(names[word] for word in phrase)] if out else [names[word] for word in phrase]
     return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,13 +16,16 @@ from memaudit.detect.slots import Slots, TopContents, top_contents
 from memaudit.ragged import offsets_of, pick
 from memaudit.rank import EXACT, NEAR, TEMPLATE
 from memaudit.readback import Library, Requests, requests
+from memaudit.rules import slot_rules
 from memaudit.schemas import CONFIDENCE, CONFIDENCES, FRAMES, KIND, KINDS, SEVERITIES, SEVERITY, SLOT, conform
+from memaudit.slottypes import TEXT, slot_type
 from memaudit.text.spelling import FRAME, WORDS
 from memaudit.text.spelling import SLOT as SLOT_FORM
 
 if TYPE_CHECKING:
     from memaudit.clusters import Findings
     from memaudit.detect.templates import Templates
+    from memaudit.entities import Recogniser
     from memaudit.ingest import Texts
     from memaudit.text.spelling import Spelled
 
@@ -41,9 +45,15 @@ class _Listed(NamedTuple):
 
 
 def findings_frames(
-    findings: Findings, templates: Templates, slots: Slots, texts: Texts, library: Library, threads: int
+    findings: Findings,
+    templates: Templates,
+    slots: Slots,
+    texts: Texts,
+    library: Library,
+    recogniser: Recogniser | None,
+    threads: int,
 ) -> dict[str, pl.DataFrame]:
-    """FINDINGS (by descending risk), TEMPLATES and TRIGGERS."""
+    """FINDINGS (by descending risk), TEMPLATES and TRIGGERS. recogniser: what types slots that patterns do not."""
     at = findings.by_risk
     own = findings.representative[findings.template >= 0]
     span = templates.span[np.repeat(own, np.diff(templates.member_at)) == templates.text]
@@ -59,7 +69,7 @@ def findings_frames(
     contents, values = back.strings[: len(at)], back.strings[len(at) :]
     with ThreadPoolExecutor(1) as pool:  # counting triggers leaves Python alone
         counting = pool.submit(_triggers, findings, listed, texts, back.spelled, threads)
-        lists = _slot_lists(shown, slots, top, values)
+        lists = _slot_lists(shown, slots, top, values, recogniser)
         frames = {
             "findings": _findings(findings, listed, back.captions, contents),
             "templates": _templates(findings, listed, templates, slots, contents, lists),
@@ -142,7 +152,9 @@ def _templates(
     )
 
 
-def _slot_lists(shown: np.ndarray, slots: Slots, top: TopContents, values: list[str]) -> pl.Series:
+def _slot_lists(
+    shown: np.ndarray, slots: Slots, top: TopContents, values: list[str], recogniser: Recogniser | None
+) -> pl.Series:
     """The column `slots` of templates `shown`, built flat: a slot's values stand where `top` has its contents, which
     are those of the first slots."""
     exists = slots.exists[shown]
@@ -150,9 +162,10 @@ def _slot_lists(shown: np.ndarray, slots: Slots, top: TopContents, values: list[
     starts = np.flatnonzero(np.diff(top.template * 4 + top.slot, prepend=-1))
     value_at = np.full(n_flat + 1, len(values), np.int64)
     value_at[: len(starts)] = starts
+    types = _types(value_at[: len(starts) + 1].tolist(), values, top.times.tolist(), exists, recogniser)
     struct = pa.StructArray.from_arrays(
         [
-            pa.repeat(pa.scalar("text", pa.large_string()), n_flat),
+            pa.array(types + [TEXT] * (n_flat - len(types)), pa.large_string()),
             pa.array(slots.distinct[shown][exists], pa.uint32()),
             pa.LargeListArray.from_arrays(value_at, pa.array(values, pa.large_string())),
             pa.LargeListArray.from_arrays(value_at, pa.array(top.times, pa.uint32())),
@@ -161,6 +174,20 @@ def _slot_lists(shown: np.ndarray, slots: Slots, top: TopContents, values: list[
     )
     lists = pa.LargeListArray.from_arrays(offsets_of(exists.sum(axis=1)), struct)
     return pl.Series("slots", lists).cast(pl.List(SLOT))
+
+
+def _types(
+    value_at: list[int], values: list[str], counts: list[int], exists: np.ndarray, recogniser: Recogniser | None
+) -> list[str]:
+    """The type of each slot with values: by patterns, and of the riskiest templates what these leave by entities."""
+    first = int(exists[: slot_rules()["entities"]].sum())
+    out = []
+    for i, (a, b) in enumerate(itertools.pairwise(value_at)):
+        found = slot_type(values[a:b], counts[a:b])
+        if found == TEXT and recogniser and i < first:
+            found = recogniser.slot_type(values[a:b], counts[a:b])
+        out.append(found)
+    return out
 
 
 def _triggers(
@@ -173,10 +200,8 @@ def _triggers(
     ]
     members = pick(findings.members.values, findings.members.at, at)
     rows = [
-        {"cluster_id": cluster, "words": phrase, "purity": purity, "coverage": coverage, "n_texts": n}
-        for cluster, best in zip(
-            findings.ids[at].tolist(), triggers(words, fixed, members, texts, threads), strict=True
-        )
-        for phrase, purity, coverage, n in best
+        {"cluster_id": cluster, **trigger._asdict()}
+        for cluster, own in zip(findings.ids[at].tolist(), triggers(words, fixed, members, texts, threads), strict=True)
+        for trigger in own
     ]
     return pl.DataFrame(rows, schema=FRAMES["triggers"])

@@ -132,7 +132,8 @@ def _pictures(m: Measures, w: dict[str, float]) -> np.ndarray:
 
 
 def _is_placeholder(m: Measures) -> np.ndarray:
-    return (m.n_placeholders > 0) & (2 * m.n_placeholders >= m.n_pictured)
+    mostly: np.ndarray = (m.n_placeholders > 0) & (2 * m.n_placeholders >= m.n_pictured)
+    return mostly
 
 
 def _scores(m: Measures, odds: dict[str, np.ndarray], model: dict[str, Any]) -> Scores:
@@ -147,7 +148,7 @@ def _scores(m: Measures, odds: dict[str, np.ndarray], model: dict[str, Any]) -> 
 def _rules(m: Measures, model: dict[str, Any]) -> np.ndarray:
     """Codes of rules/catalogue.toml, the most special last."""
     edge = model["boilerplate"]
-    rule = np.array(["EX01", "NE01", "TE01"])[m.kind]
+    rule: np.ndarray = np.array(["EX01", "NE01", "TE01"])[m.kind]
     around = (m.kind == TEMPLATE) & ((m.share < edge["fixed_share"]) | (m.bits < edge["bits"]))
     rule[around] = "TE02"
     for table, code in enumerate(model["styles"]):

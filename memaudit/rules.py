@@ -60,3 +60,9 @@ def risk_model() -> dict[str, Any]:
 def furniture_words() -> dict[str, Any]:
     """boilerplate.toml: "share", "neutral" and "vocabulary", tables of "code" and "words"."""
     return _read("boilerplate.toml")
+
+
+@cache
+def slot_rules() -> dict[str, Any]:
+    """slots.toml: "share", "entities", "covered", "lists", "type", "entity", "entity_lists", "labels"."""
+    return _read("slots.toml")

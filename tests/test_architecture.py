@@ -22,8 +22,8 @@ LAYERS = (
     ("__main__",),
     ("cli", "warm"),
     ("audit", "report", "export", "verify", "clean", "check", "allow", "doctor", "forecast"),
-    ("ingest", "reading", "writeout", "readback", "describe", "findings", "clusters"),
-    ("tally",),
+    ("ingest", "reading", "writeout", "readback", "describe", "findings", "clusters", "entities"),
+    ("tally", "slottypes"),
     ("rank",),
     ("detect",),
     ("text", "sources", "ragged", "scratch"),
@@ -47,7 +47,7 @@ ONLY_IN = {
     "diffusers": ("memaudit.verify",),
     "transformers": ("memaudit.verify",),
     "faiss": ("memaudit.verify",),
-    "spacy": ("memaudit.detect.slots", "memaudit.verify"),
+    "spacy": ("memaudit.entities", "memaudit.verify"),
     "ray": ("memaudit.distributed",),
     "datasketch": (),  # defines what signatures are; only tests compare with it
 }

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memaudit.export import export
+from memaudit.export.originals import Originals
 from memaudit.export.patterns import FLAGS, finding_patterns, pattern_of
 from memaudit.text.reference import lex
 
@@ -114,6 +115,25 @@ def test_every_pattern_of_the_sample_selects_its_members(sample_audit: Audit, tm
     for pattern, fingerprint, coverage in triggers.iter_rows():
         distinct = list(set(captions[fingerprint]))
         assert sum(hits(pattern, distinct)) >= 0.95 * coverage * len(distinct), pattern
+
+
+def test_a_trigger_and_its_pattern_select_the_same_captions(sample_audit: Audit) -> None:
+    """Counted on word streams by the scan, and by the expression on the captions themselves; sets of words only."""
+    triggers = sample_audit.frame("triggers").filter(pl.col("words").list.contains("<*>")).head(60)
+    assert len(triggers) == 60
+    texts, originals = sample_audit.frame("texts"), Originals(sample_audit)
+    captions = pl.concat(
+        pl.DataFrame({"caption": originals.read(file, *(part[name].to_numpy() for name in ("row", "column"))).captions})
+        for (file,), part in texts.group_by("file", maintain_order=True)
+    )
+    assert len(captions) == len(texts) and not originals.unread
+    plain = captions.filter(~pl.col("caption").str.contains(r"[^\x00-\x7f]|[<&]"))
+    assert len(plain) > 0.75 * len(captions)
+    for words, n in triggers.select("words", "n_texts").iter_rows():
+        pattern = pattern_of(words)
+        assert plain["caption"].str.contains(pattern).sum() <= n <= captions["caption"].str.contains(pattern).sum(), (
+            words
+        )
 
 
 def test_no_pattern_leaves_re2(sample_audit: Audit, tmp_path: Path) -> None:

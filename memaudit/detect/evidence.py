@@ -34,8 +34,8 @@ class RowsByText(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """By cluster: n_rows int64; n_images and n_sites uint32, 0 where no row has a reference; focus float32, the share of
-    the largest site among the rows that have one, less what one row alone would give; NaN where fewer than two rows
+    """By cluster: n_rows int64; n_images and n_sites uint32, 0 where no row has a reference; focus float32, the share
+    of the largest site among the rows that have one, less what one row alone would give; NaN where fewer than two rows
     have a site; share float64, mean similarity of the members; n_pictured and n_placeholders int64, rows that have a
     picture, and those whose picture is a placeholder (0, as n_images, where pictures were left out)."""
 

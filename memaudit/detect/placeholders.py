@@ -1,4 +1,4 @@
-"""Placeholder pictures: one picture under many captions that have nothing in common, such as an error picture or a logo.
+"""Placeholder pictures: one picture under many captions that have nothing in common, such as an error picture.
 
 Such a picture repeats, but no words trigger it, so it says nothing about a cluster.
 """

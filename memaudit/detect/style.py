@@ -95,8 +95,8 @@ def _measure(text, span, tokens, token_at, known, tables, furniture, shares, sha
                 counted += 1
                 any_table += np.int64(held != 0)
                 for v in range(_TABLES):
-                    shares[k, v] += np.float32((held >> np.uint8(v)) & 1)
-        whole = np.float32(max(counted, 1))
+                    shares[k, v] += np.float32(np.int64(held >> np.uint8(v)) & 1)
+        whole = counted if counted > 0 else np.int64(1)
         furniture[k], shapes[k], opens[k] = any_table / whole, shaped / whole, starts and not ends
         for v in range(_TABLES):
             shares[k, v] /= whole

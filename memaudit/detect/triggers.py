@@ -1,43 +1,51 @@
-"""Memory triggers: the shortest phrases whose presence selects a cluster, counted over the whole dataset."""
+"""Phrases that may select a cluster, counted over the whole dataset in one pass.
+
+Of each finding's rarest phrases the pass also remembers which texts hold them: `detect.wordsets` looks among these for
+what else a text must hold.
+"""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from memaudit.detect.chosen import choose, gather_streams, numbers, texts_of
 from memaudit.jit import kernel, leaf
-from memaudit.ragged import blocks
+from memaudit.ragged import Pieces, blocks, pick
 from memaudit.scratch import release
 from memaudit.text.hashing import mix64
-
-if TYPE_CHECKING:
-    from memaudit.ragged import Pieces
 
 LONGEST = 3  # words of a phrase, for which `_count_longer` is written
 SLOT_BITS = 16
 CHUNK = 1 << 10  # words whose openers are collected at a time
 BLOCK = 1 << 18  # texts counted between two releases of mapped pages
-
+SAMPLE, SAMPLE_BLOCK = 1 << 15, 1 << 9  # texts that tell which phrases are rare, and how many of them in a row
+ANCHORS = 3  # phrases of a finding whose holders are remembered
+HOLDERS, PER_MEMBER = 1 << 10, 4  # of a phrase that is held by more texts than that, and so many a member, none are
+MIN_COVERAGE = 0.6  # of a finding's texts that hold a phrase worth knowing
 
 _ROLL, _STEP = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
 _SLOT_MASK, _CHUNK = (1 << SLOT_BITS) - 1, CHUNK
 _POSITION_BITS = 44  # of a packed place; the text, within its block, above them
 _POSITION = (1 << _POSITION_BITS) - 1
 _SHARED = np.int32(-1)
+TALLY = 4  # columns of a tally: texts, the last one's stamp, how many to keep, none (so that a row is 16 bytes)
+_STAMP_BITS = 40  # of a phrase and a stamp in one number
+_STAMP = (1 << _STAMP_BITS) - 1
 _NOWHERE = np.uint32(1)  # hashes of words that open a phrase are at least FIRST_WORD
 
 
 class Phrases(NamedTuple):
     """Candidate phrases: finding k has those numbered phrase_at[k]:phrase_at[k + 1], and with each all its beginnings;
-    phrase p is words[first[p]:first[p] + size[p]]."""
+    phrase p is words[first[p]:first[p] + size[p]], and the place[p]-th word of its finding is its first."""
 
     phrase_at: np.ndarray  # int64 (findings + 1,)
     words: np.ndarray  # uint32
     first: np.ndarray  # int64
     size: np.ndarray  # int64
+    place: np.ndarray  # int64
 
 
 class Counted(NamedTuple):
@@ -45,6 +53,8 @@ class Counted(NamedTuple):
 
     everywhere: np.ndarray  # int64
     inside: np.ndarray  # int64
+    anchor: np.ndarray  # int64: phrases whose holders are known, ascending
+    holders: Pieces  # uint32, by anchor: the texts that hold it, ascending
 
 
 class _Index(NamedTuple):
@@ -115,22 +125,28 @@ def _index(phrase_words, first, size, slots, words, pairs, keys, ids, id_of):
 
 
 @leaf
-def _once(p, stamp, tally):
-    """Count phrase p in tally[p, 0] unless it has been seen since `stamp`. Phrase 0 is none, and its count means
-    nothing."""
-    tally[p, 0] += tally[p, 1] != stamp
+def _once(p, stamp, tally, kept, n):
+    """Count phrase p in tally[p, 0] unless it has been seen since `stamp`, and while that is at most tally[p, 2] put
+    the phrase and the stamp behind the n places in `kept`. Phrase 0 is none, and its count means nothing. Returns how
+    many are kept."""
+    new = np.int64(np.int64(tally[p, 1]) != stamp)
+    count = np.int64(tally[p, 0]) + new
+    tally[p, 0] = count
     tally[p, 1] = stamp
+    kept[n] = (p << _STAMP_BITS) | stamp
+    return n + (new & np.int64(count <= np.int64(tally[p, 2])))
 
 
 @leaf
-def _count_longer(stream, i, end, keys, ids, stamp, tally):
-    """Count the phrases of two and three words that begin at i."""
+def _count_longer(stream, i, end, keys, ids, stamp, tally, kept, n):
+    """Count the phrases of two and three words that begin at i; returns how many are kept."""
     h = _extend(_extend(np.uint64(0), stream[i]), stream[i + 1])
     p = np.int64(ids[_place(keys, ids, h)])
     if p:
-        _once(p, stamp, tally)
+        n = _once(p, stamp, tally, kept, n)
         if i + 2 < end:
-            _once(np.int64(ids[_place(keys, ids, _extend(h, stream[i + 2]))]), stamp, tally)
+            n = _once(np.int64(ids[_place(keys, ids, _extend(h, stream[i + 2]))]), stamp, tally, kept, n)
+    return n
 
 
 @leaf
@@ -142,14 +158,15 @@ def _may_go_on(stream, i, end, pairs):
 
 
 @leaf
-def _count_openers(stream, n, found, slots, bounds, pairs, keys, ids, stamp, tally):
-    """Count the phrases that begin at the places found[:n], each packed: text, then position."""
+def _count_openers(stream, n, found, slots, bounds, pairs, keys, ids, stamp, tally, kept, m):
+    """Count the phrases that begin at the places found[:n], each packed: text, then position; returns how many are
+    kept."""
     for k in range(n):
         word = stream[found[k] & _POSITION]
         p = np.int64(slots[np.int64(word) & _SLOT_MASK])
         if p == _SHARED:
             p = np.int64(ids[_place(keys, ids, _extend(np.uint64(0), word))])
-        _once(p, stamp + (found[k] >> _POSITION_BITS), tally)
+        m = _once(p, stamp + (found[k] >> _POSITION_BITS), tally, kept, m)
     likely = 0
     for k in range(n):
         place = found[k]
@@ -157,13 +174,15 @@ def _count_openers(stream, n, found, slots, bounds, pairs, keys, ids, stamp, tal
         likely += _may_go_on(stream, place & _POSITION, bounds[(place >> _POSITION_BITS) + 1], pairs)
     for k in range(likely):
         i, t = found[k] & _POSITION, found[k] >> _POSITION_BITS
-        _count_longer(stream, i, bounds[t + 1], keys, ids, stamp + t, tally)
+        m = _count_longer(stream, i, bounds[t + 1], keys, ids, stamp + t, tally, kept, m)
+    return m
 
 
 @kernel
-def _count_texts(stream, bounds, slots, words, pairs, keys, ids, stamp, tally):
-    """tally[p, 0] += texts that hold phrase p, each once; text t has the stamp `stamp` + t, and tally[p, 1] is that of
-    the last text that held it.
+def _count_texts(stream, bounds, slots, words, pairs, keys, ids, stamp, tally, kept, m):
+    """tally[p, 0] += texts that hold phrase p, each once; text t has the stamp `stamp` + t, tally[p, 1] is that of the
+    last text that held it, and the first tally[p, 2] of them are put behind the m places in `kept`. Returns how many
+    are kept.
 
     Words that open a phrase are collected without a branch, because half of them do and none can tell which.
     """
@@ -178,14 +197,14 @@ def _count_texts(stream, bounds, slots, words, pairs, keys, ids, stamp, tally):
                 found[n] = (t << _POSITION_BITS) | i
                 n += np.int64((p == _SHARED) | (words[max(p, np.int32(0))] == stream[i]))
             if n >= _CHUNK:
-                _count_openers(stream, n, found, slots, bounds, pairs, keys, ids, stamp, tally)
+                m = _count_openers(stream, n, found, slots, bounds, pairs, keys, ids, stamp, tally, kept, m)
                 n = np.int64(0)
             low = high
-    _count_openers(stream, n, found, slots, bounds, pairs, keys, ids, stamp, tally)
+    return _count_openers(stream, n, found, slots, bounds, pairs, keys, ids, stamp, tally, kept, m)
 
 
 @leaf
-def _count_inside(phrase_at, id_of, member_at, members, stream, bounds, pairs, keys, ids, tally, out):
+def _count_inside(phrase_at, id_of, member_at, members, stream, bounds, pairs, keys, ids, tally, kept, out):
     """out[p] = texts of phrase p's finding that hold it. members: numbers of texts in `stream`."""
     for k in range(len(phrase_at) - 1):
         for p in range(phrase_at[k], phrase_at[k + 1]):
@@ -194,14 +213,14 @@ def _count_inside(phrase_at, id_of, member_at, members, stream, bounds, pairs, k
             end = bounds[members[e] + 1]
             for i in range(bounds[members[e]], end):
                 first = np.int64(ids[_place(keys, ids, _extend(np.uint64(0), stream[i]))])
-                _once(first, e + 1, tally)
+                _once(first, e + 1, tally, kept, np.int64(0))
                 if first and _may_go_on(stream, i, end, pairs):
-                    _count_longer(stream, i, end, keys, ids, e + 1, tally)
+                    _count_longer(stream, i, end, keys, ids, e + 1, tally, kept, np.int64(0))
         for p in range(phrase_at[k], phrase_at[k + 1]):
             out[p] = tally[id_of[p], 0]
 
 
-def _frozen(values: np.ndarray) -> np.ndarray:
+def frozen(values: np.ndarray) -> np.ndarray:
     """A view that cannot be written to, as maps cannot: so that kernels are compiled once for both."""
     view = values.view()
     view.flags.writeable = False
@@ -210,25 +229,74 @@ def _frozen(values: np.ndarray) -> np.ndarray:
 
 def count_phrases(phrases: Phrases, members: Pieces, words: np.ndarray, word_at: np.ndarray, threads: int) -> Counted:
     """Count candidate phrases in all texts, in one pass over all words (which may be mapped), and in the texts of their
-    findings (`members`)."""
-    words, word_at = _frozen(words), _frozen(word_at)
+    findings (`members`).
+
+    A first look at `SAMPLE` texts tells which phrases are rare; the result does not depend on threads.
+    """
+    words, word_at = frozen(words), frozen(word_at)
     index, id_of = _empty_index(len(phrases.first)), np.empty(len(phrases.first), np.int64)
-    n_ids, n = _index(*phrases[1:], *index, id_of), len(word_at) - 1
-
-    def count(thread: int) -> np.ndarray:
-        tally = np.zeros((n_ids + 1, 2), np.int64)
-        for a, b in blocks(n, BLOCK)[thread::threads]:
-            _count_texts(words, word_at[a : b + 1], *index, a + 1, tally)
-            release(words, word_at)
-        return tally[:, 0]
-
+    n_ids, n = _index(phrases.words, phrases.first, phrases.size, *index, id_of), len(word_at) - 1
+    step = max(SAMPLE_BLOCK * n // SAMPLE, SAMPLE_BLOCK)
+    few = [(a, min(a + SAMPLE_BLOCK, n)) for a in range(0, n, step)]
     with ThreadPoolExecutor(threads) as pool:
-        parts = [pool.submit(count, thread) for thread in range(threads)]
-        chosen = choose(n, (members.values,))
-        own = gather_streams(words, word_at, texts_of(chosen))
-        stream, bounds = _frozen(own.values), _frozen(own.at)
-        inside, numbered = np.zeros(len(phrases.first), np.int64), numbers(chosen, members.values)
-        tally = np.zeros((n_ids + 1, 2), np.int64)
-        _count_inside(phrases.phrase_at, id_of, members.at, numbered, stream, bounds, *index[2:], tally, inside)
-        everywhere = np.array([part.result() for part in parts], np.int64).sum(axis=0)
-    return Counted(everywhere[id_of], inside)
+        sampled = pool.submit(_tallied, few, words, word_at, index, np.zeros(n_ids + 1, np.int64))
+        inside = _inside(phrases, members, words, word_at, index, id_of, n_ids)
+        anchor = _rarest(phrases, np.diff(members.at), inside, sampled.result()[0][id_of])
+        limit = np.zeros(n_ids + 1, np.int64)
+        owner = np.searchsorted(phrases.phrase_at, anchor, side="right") - 1
+        np.maximum.at(limit, id_of[anchor], HOLDERS + PER_MEMBER * np.diff(members.at)[owner])
+        parts = [blocks(n, BLOCK)[thread::threads] for thread in range(threads)]
+        found = list(pool.map(lambda part: _tallied(part, words, word_at, index, limit), parts))
+    everywhere = np.array([counts for counts, _ in found], np.int64).sum(axis=0)
+    kept = np.sort(np.concatenate([kept for _, kept in found]))
+    known = anchor[everywhere[id_of[anchor]] <= limit[id_of[anchor]]]
+    at = np.searchsorted(kept >> _STAMP_BITS, np.arange(n_ids + 2))
+    holders = pick((kept & _STAMP) - 1, at, id_of[known])
+    return Counted(everywhere[id_of], inside, known, Pieces(holders.at, holders.values.astype(np.uint32)))
+
+
+def _tallied(
+    parts: list[tuple[int, int]], words: np.ndarray, word_at: np.ndarray, index: _Index, limit: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Texts of `parts` that hold each phrase, and the first limit[p] holders of phrase p, packed. Memory: 8 bytes for
+    each of these, taken as they come, and 16 a phrase."""
+    tally = np.zeros((len(limit), TALLY), np.uint32)
+    tally[:, 2] = limit
+    kept, m = np.empty(int(limit.sum()) + 1, np.int64), 0
+    for a, b in parts:
+        m = _count_texts(words, word_at[a : b + 1], *index, a + 1, tally, kept, m)
+        release(words, word_at)
+    return tally[:, 0].astype(np.int64), kept[:m].copy()
+
+
+def _inside(
+    phrases: Phrases,
+    members: Pieces,
+    words: np.ndarray,
+    word_at: np.ndarray,
+    index: _Index,
+    id_of: np.ndarray,
+    n_ids: int,
+) -> np.ndarray:
+    """By phrase: its finding's texts that hold it."""
+    chosen = choose(len(word_at) - 1, (members.values,))
+    own = gather_streams(words, word_at, texts_of(chosen))
+    inside, numbered = np.zeros(len(phrases.first), np.int64), numbers(chosen, members.values)
+    tally, nowhere = np.zeros((n_ids + 1, TALLY), np.uint32), np.empty(1, np.int64)
+    _count_inside(
+        phrases.phrase_at, id_of, members.at, numbered, frozen(own.values), frozen(own.at), *index[2:], tally,
+        nowhere, inside,
+    )  # fmt: skip
+    return inside
+
+
+def _rarest(phrases: Phrases, n_members: np.ndarray, inside: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Of each finding the phrases that are rarest in the sample, ascending: single words before longer ones, unless
+    they are far more common; none that too few of its texts hold."""
+    owner = np.repeat(np.arange(len(n_members)), np.diff(phrases.phrase_at))
+    fit = np.flatnonzero(inside >= MIN_COVERAGE * n_members[owner])
+    size = phrases.size[fit]
+    order = np.lexsort((phrases.place[fit], size, seen[fit] * np.where(size > 1, 2, 1), owner[fit]))
+    fit = fit[order]
+    nth = np.arange(len(fit)) - np.searchsorted(owner[fit], owner[fit])
+    return np.sort(fit[nth < ANCHORS])

@@ -6,12 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from memaudit.report import escape
-from memaudit.report.words import number, percent, plural, seconds, spelled_reasons, spelled_trigger
+from memaudit.report.words import number, percent, plural, seconds, spelled_reasons, spelled_slots, spelled_trigger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_LONGEST = 300  # characters of a caption in a table
+_LONGEST, _VALUE = 300, 40  # characters of a caption, and of a slot's value, in a table
 
 
 def to_json(report: dict[str, Any]) -> str:
@@ -85,8 +85,9 @@ def _row(rank: int, entry: dict[str, Any]) -> list[str]:
     why = ", ".join(spelled_reasons(entry, ("rows", "texts")))
     if entry["suppressed"] and entry["reason"]:
         why += f"; suppressed: {escape.markdown(entry['reason'], _LONGEST)}"
-    if entry["triggers"]:
-        why += f"; {spelled_trigger(entry['triggers'][0], escape.markdown)}"
+    said = [spelled_trigger(trigger, escape.markdown) for trigger in entry["triggers"]]
+    said += spelled_slots(entry, lambda value: escape.markdown(value, _VALUE))
+    why = "; ".join([why, *said])
     numbers = [number(entry["n_rows"]), number(entry["n_texts"])]
     numbers += [number(entry["n_domains"]) if entry["n_domains"] is not None else ""]
     numbers += [f"+{number(entry['family']['size'] - 1)}" if entry["family"]["size"] > 1 else ""]

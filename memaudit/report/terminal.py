@@ -24,6 +24,7 @@ from memaudit.report.words import (
     reason,
     seconds,
     spelled_reasons,
+    spelled_slots,
     spelled_trigger,
 )
 from memaudit.schemas import FEATURES
@@ -45,6 +46,7 @@ SEVERITY_STYLES = {
 TITLE, QUIET, SHAPE, BAR = "bold", "dim", "magenta", "blue"
 SHAPES = frozenset({"<num>", "<size>", "<roman>", "<code>"})
 SLOT = "<*>"
+VALUE = 24  # cells of a slot's value in the list of findings
 WORD = 12  # characters that may be given up to cut between words
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
@@ -67,7 +69,7 @@ def render_finding(finding: dict[str, Any], width: int | None = None, color: boo
     if finding["slots"]:
         parts += _section("What the slots hold", _slots(finding, width))
     if finding["triggers"]:
-        parts += _section("Words that select it", _triggers(finding))
+        parts += _section("Words that select it", _triggers(finding, width))
     if finding["family"]["others"]:
         parts += _section(f"Family of {plural(finding['family']['size'], 'finding')}", _family(finding, width))
     found = finding["members"]
@@ -237,9 +239,10 @@ def _suppressed(entry: dict[str, Any]) -> list[str]:
 
 
 def _reasons(entry: dict[str, Any], known: Collection[str]) -> list[str]:
-    """That it is suppressed, why it is risky (less the features `known`), and the words that select it."""
+    """That it is suppressed, why it is risky (less the features `known`), the words that select it, and its slots."""
     out = [*_suppressed(entry), *spelled_reasons(entry, known)]
-    return out + [spelled_trigger(trigger, _quoted) for trigger in entry["triggers"][:1]]
+    out += [spelled_trigger(trigger, _quoted) for trigger in entry["triggers"]]
+    return out + spelled_slots(entry, lambda value: f'"{fit(escape.terminal(value), VALUE)}"')
 
 
 def _quoted(words: str) -> str:
@@ -330,20 +333,22 @@ def _features(finding: dict[str, Any]) -> Table:
 
 
 def _slots(finding: dict[str, Any], width: int) -> Table:
-    table = _grid("right", "left", "left")
+    table = _grid("right", "left", "left", "left")
+    kinds = max(len(slot["type"][:20]) for slot in finding["slots"])
     for i, slot in enumerate(finding["slots"], 1):
         values = [f"{escape.terminal(v['value'], 60) or '(nothing)'} ({number(v['count'])})" for v in slot["values"]]
-        body = "\n".join(_flow(values, width - 28)[:3])
-        table.add_row(str(i), f"{number(slot['distinct'])} different", Text(body))
+        body = "\n".join(_flow(values, width - 26 - kinds)[:3])
+        kind = Text(escape.terminal(slot["type"], 20), QUIET if slot["type"] == "text" else "")
+        table.add_row(str(i), kind, f"{number(slot['distinct'])} different", Text(body))
     return table
 
 
-def _triggers(finding: dict[str, Any]) -> Table:
+def _triggers(finding: dict[str, Any], width: int) -> Table:
     table = _grid("left", "right", "right", "right")
     titles = ("captions with them", "of those here", "of the cluster")
     table.add_row("", *(Text(title, QUIET) for title in titles))
     for trigger in finding["triggers"]:
-        words = Text(fit(escape.terminal(" ".join(trigger["words"])), 26))
+        words = Text(fit(escape.terminal(" ".join(trigger["words"])), max(26, width - 54)))
         table.add_row(words, number(trigger["n_texts"]), percent(trigger["purity"]), percent(trigger["coverage"]))
     return table
 

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
 NOTHING = "–"
+COVERS = 0.995  # a trigger that covers so much covers all
+SLOT_EXAMPLES = 2  # values of a slot in a list of findings
 LITTLE = 0.05  # log-odds; what adds or takes less is not worth a word
 
 FEATURE_TITLES = {
@@ -21,6 +23,8 @@ FEATURE_TITLES = {
     "slot_entropy": "slots",
     "domain_focus": "domains",
     "trigger_purity": "trigger words",
+    "shapes": "shapes",
+    "boilerplate": "boilerplate",
 }
 
 
@@ -97,7 +101,7 @@ def reason(feature: str, finding: Mapping[str, Any]) -> str:
     if feature == "texts":
         return only + plural(finding["n_texts"], "distinct caption")
     if feature == "images":
-        return plural(finding["n_images"], "picture") if finding["n_images"] is not None else "pictures"
+        return _pictures(finding, added)
     if feature == "fixed_bits":
         if fixed[0] is not None:
             return f"{only}{number(fixed[0])} bits fixed"
@@ -115,12 +119,43 @@ def reason(feature: str, finding: Mapping[str, Any]) -> str:
     if feature == "domain_focus":
         n = finding["n_domains"]
         return "domains unknown" if n is None else "one domain" if n == 1 else plural(n, "domain")
+    if feature == "shapes":
+        return "numbers, sizes or codes fixed"
+    if feature == "boilerplate":
+        return "words of the page, not of the picture"
     return "words that select it"
 
 
+def _pictures(finding: Mapping[str, Any], added: float) -> str:
+    if finding["rule"]["code"] == "PI01":
+        return "a placeholder picture"
+    if finding["n_images"] is None:
+        return "pictures unknown"
+    told = plural(finding["n_images"], "picture")
+    return f"only {told}" if added > 0 else f"{told}, all different" if finding["n_images"] > 1 else told
+
+
 def spelled_trigger(trigger: Mapping[str, Any], escape: Callable[[str], str]) -> str:
-    """A trigger and its purity: trigger "shaw floors" 98 %; `escape` quotes the words."""
-    return f"trigger {escape(' '.join(trigger['words']))} {percent(trigger['purity'])}"
+    """A trigger, its purity, and its coverage where it leaves some out: trigger "shaw floors" 98 %, covers 71 %.
+
+    escape: quotes the words.
+    """
+    said = f"trigger {escape(' '.join(trigger['words']))} {percent(trigger['purity'])}"
+    return said if (trigger["coverage"] or 0) >= COVERS else f"{said}, covers {percent(trigger['coverage'])}"
+
+
+def spelled_slots(finding: Mapping[str, Any], escape: Callable[[str], str]) -> list[str]:
+    """Of each slot whose values are known its type, the commonest and how many more: slot colour "red", "blue" +7 more.
+
+    escape: quotes a value.
+    """
+    out = []
+    for number_of, slot in enumerate(finding["slots"], 1):
+        values = [escape(v["value"]) for v in slot["values"] if v["value"]][:SLOT_EXAMPLES]
+        more = slot["distinct"] - len(values)
+        name = f"slot {number_of} {slot['type']}" if len(finding["slots"]) > 1 else f"slot {slot['type']}"
+        out += [f"{name} {', '.join(values)}" + (f" +{number(more)} more" if more > 0 else "")] if values else []
+    return out
 
 
 def spelled_reasons(finding: Mapping[str, Any], known: Collection[str]) -> list[str]:
