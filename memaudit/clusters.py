@@ -75,6 +75,7 @@ class Findings:
     evidence: Evidence
     ranked: Ranked
     family: np.ndarray  # int64: position of its family's head
+    parent: np.ndarray  # int64: position of the next broader finding of its family, -1 for none
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -234,8 +235,8 @@ def describe(
     ascending = np.argsort(representative, kind="stable")
     keys[ascending] = gather(texts.key_lo, representative[ascending])
     order = np.lexsort((keys, -ranked.risk, -measures.n_rows, -measures.n_texts))
-    family = families(order, ranked.risk, members.at, numbers(chosen, members.values), len(chosen))
-    return Findings(ids, by_risk, members, representative, template, measures, found, ranked, family)
+    family, parent = families(order, ranked.risk, members.at, numbers(chosen, members.values), len(chosen))
+    return Findings(ids, by_risk, members, representative, template, measures, found, ranked, family, parent)
 
 
 def write_clusters(audit: Audit, clusters: Clusters) -> None:

@@ -134,12 +134,12 @@ def _templates(
 ) -> pl.DataFrame:
     place = np.flatnonzero(listed.template >= 0)
     at, k = listed.at[place], listed.template[place]
-    heads = findings.family[at]
-    is_parent = (heads != at) & (findings.template[heads] >= 0)
+    above = findings.parent[at]
+    is_parent = (above >= 0) & (findings.template[above] >= 0)
     return pl.DataFrame(
         {
             "cluster_id": findings.ids[at],
-            "parent": pl.Series(findings.ids[heads].astype(np.uint32)).set(pl.Series(~is_parent), None),
+            "parent": pl.Series(findings.ids[above].astype(np.uint32)).set(pl.Series(~is_parent), None),
             "template": pl.Series([contents[i] for i in place.tolist()], dtype=pl.String),
             "n_slots": slots.exists[k].sum(axis=1).astype(np.uint8),
             "support_rows": findings.measures.n_rows[at],

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 COLOURS = "crimson teal ochre ivory cobalt umber saffron jade mauve russet".split()
 THINGS = "walrus kettle lantern cactus violin comet anchor beetle saddle teapot".split()
+SIX = list(zip(COLOURS[:6], THINGS[:6], strict=True))
 
 
 def noise(rng: np.random.Generator, n: int) -> list[str]:
@@ -81,6 +82,32 @@ def test_a_planted_family_is_found_with_its_frame(rng: np.random.Generator) -> N
     planted = family(rng)
     templates = found(planted + noise(rng, 300))
     assert templates["^ harbour mills <*> shower curtain <size> $"] == frozenset(planted)
+
+
+@pytest.mark.parametrize("other", ["towels with", "sheet with", "with"])
+def test_variants_that_differ_by_a_word_are_one_template(rng: np.random.Generator, other: str) -> None:
+    """A plural, another word, or none. Each variant is frequent at every level, so that no caption proposes what they
+    share."""
+    pairs = [(c, t) for c in COLOURS for t in THINGS[:4]]
+    planted = [f"Harbour Mills {c} {t} striped bath towel with fringe" for c, t in pairs]
+    planted += [f"Harbour Mills {t} {c} striped bath {other} fringe" for c, t in pairs]
+    templates = found(planted + noise(rng, 3000))
+    assert templates["^ harbour mills <*> striped bath <*> with fringe $"] == frozenset(planted)
+
+
+def test_a_slot_may_be_empty(rng: np.random.Generator) -> None:
+    """Where it is, two runs look like one."""
+    filled = [f"Harbour Mills {c} {t} bath mat" for c, t in SIX]
+    empty = ["Harbour Mills bath mat " + end for end in ("anchored", "scalloped", "tufted", "ribbed", "woven", "plain")]
+    filled = [f"{caption} {c}" for caption, (c, _) in zip(filled, reversed(SIX), strict=True)]
+    templates = found(filled + empty + noise(rng, 300))
+    assert templates["^ harbour mills <*> bath mat <*>"] == frozenset(filled + empty)
+
+
+def test_a_word_between_two_slots_is_found_by_what_members_share(rng: np.random.Generator) -> None:
+    """No pair of neighbours holds it."""
+    planted = [f"{c} gallery {t} {c[::-1]} harbour mills" for c, t in SIX]
+    assert found(planted + noise(rng, 300))["<*> gallery <*> harbour mills $"] == frozenset(planted)
 
 
 def test_numbers_share_a_template_but_stay_two_texts(rng: np.random.Generator) -> None:
