@@ -28,6 +28,7 @@ from memaudit.clusters import (
     write_clusters,
 )
 from memaudit.detect.chosen import choose, total
+from memaudit.detect.expected import expected_tokens, informing
 from memaudit.detect.grams import Tokens, tables_for
 from memaudit.detect.placeholders import find_placeholders
 from memaudit.detect.near import PROGRESS, Streams, near_edges
@@ -42,6 +43,7 @@ from memaudit.progress import Progress, Silent
 from memaudit.ragged import pick
 from memaudit.rank import TEMPLATE, Scores
 from memaudit.readback import Library
+from memaudit.repeats import as_trained
 from memaudit.scratch import KeptSteps, read_column
 from memaudit.sources import ColumnChoice, Source, discover, shown
 from memaudit.writeout import count, forget_read, write_frames
@@ -85,7 +87,7 @@ def scan(
     with FirstUse(progress.note) as first_use:
         found = detect(audit, sources, choice, config, progress)
         first_use.wait()
-        _rank(audit, found, Library(sources, choice, found.texts), config.worker_count(), progress)
+        _rank(audit, found, Library(sources, choice, found.texts), config, progress)
     _refuse_changed(audit, sources, "scan again with --fresh when it no longer changes")
     audit.close(started)
     return ScanResult(audit, _bad_files(audit))
@@ -196,19 +198,27 @@ def _templates(
     threads, memory = config.worker_count(), config.memory_budget()
     work = (1 + tables_for(len(texts.tokens), memory).passes) * len(texts.key_lo)
     with progress.stage("caption templates", work) as advance:
-        templates, bits = mine_templates(streams, config.min_support, threads, memory, audit.work, kept, advance)
+        expected = expected_tokens(config.expected_triggers) if config.expected_triggers else None
+        templates, bits = mine_templates(
+            streams, config.min_support, threads, memory, audit.work, kept, advance, expected
+        )
+        if expected is not None:
+            templates = informing(templates)
     file = audit.write_arrays("templates", templates._asdict())
     audit.finish("templates", (file, "work/text_bits"), time.monotonic() - started, len(templates))
     return templates, bits
 
 
-def _rank(audit: store.Audit, found: Detected, library: Library, threads: int, progress: Progress) -> None:
+def _rank(audit: store.Audit, found: Detected, library: Library, config: ScanConfig, progress: Progress) -> None:
     """Stage 4: evidence from rows, risk, and findings in words."""
-    started = time.monotonic()
+    started, threads = time.monotonic(), config.worker_count()
     texts, stars, templates, bits = found
+    n_rows = texts.n_rows
     with progress.stage("ranking") as advance:
         rows, streams = load_rows(audit.work), Tokens(texts.tokens, texts.token_at)
         pictures = pictures_of(audit, texts, rows)
+        if config.repeats:
+            texts, rows = as_trained(texts, rows)
         clusters, made_of = assemble(texts.n_rows, stars, templates, bits), styles_of(templates, streams)
         scores = score_all(clusters, made_of, texts, rows, pictures, threads)
         clusters, templates, made_of, scores, ids = select(clusters, templates, made_of, scores, chosen_ids(scores))
@@ -220,7 +230,7 @@ def _rank(audit: store.Audit, found: Detected, library: Library, threads: int, p
             writing.result()
         for name, frame in findings_frames(findings, templates, slots, texts, library, threads).items():
             audit.write(name, frame)
-        audit.manifest["totals"].update(_totals(clusters, scores, texts.n_rows))
+        audit.manifest["totals"].update(_totals(clusters, scores, n_rows))
         n_clusters = int(clusters.firsts()[-1])
         advance(n_clusters)
     audit.finish("rank", _RANKED, time.monotonic() - started, n_clusters)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from memaudit.store import Audit
 
 SEVERITIES = ("info", "low", "medium", "high", "critical")  # as in schemas, which would load polars
+PRESETS = ("web", "finetune")
 VIEWS = ("rows", "members", "clusters", "patterns")
 EXPORT_SUFFIXES = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet", ".json": "json", ".jsonl": "json"}
 STDOUT = "-"
@@ -182,7 +183,7 @@ def main(ctx: click.Context, debug: bool, quiet: bool) -> None:  # noqa: ARG001 
 
 def _defaults(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings as click's parameter names; one column is a list of one."""
-    lists = ("column", "weight-column")
+    lists = ("column", "weight-column", "expected-trigger")
     return {
         key.replace("-", "_"): [value] if key in lists and isinstance(value, str) else value
         for key, value in settings.items()
@@ -197,8 +198,10 @@ def _defaults(settings: dict[str, Any]) -> dict[str, Any]:
 @_option("--image-column", metavar="NAME", help="Column with the url or path of the picture.")
 @_option("--hash-column", metavar="NAME", help="Column with a hash of the picture: phash, md5, sha256.")
 @_option("--weight-column", multiple=True, metavar="NAME", help="How often a row is seen in training; repeatable.")
-@_option("--threshold", type=float, default=0.7, show_default=True, help="Jaccard similarity of near duplicates.")
-@_option("--min-support", type=int, default=3, show_default=True, help="Distinct captions that make a template.")
+@_option("--preset", type=click.Choice(PRESETS), default="web", show_default=True, help="finetune: for small sets.")
+@_option("--threshold", type=float, help="Jaccard similarity of near duplicates. Default: 0.7.")
+@_option("--min-support", type=int, help="Distinct captions that make a template. Default: 3; finetune: 4.")
+@_option("--expected-trigger", multiple=True, metavar="WORDS", help="Meant to repeat: no finding. Repeatable.")
 @_option("--memory", metavar="SIZE", help="Budget such as 8GB. Default: half of the machine.")
 @_option("--threads", type=click.IntRange(min=1), help="Default: all cores.")
 @_option("--fresh", is_flag=True, help="Replace an audit of other input or configuration in that folder.")
@@ -256,12 +259,21 @@ def _forecast(data: Sequence[str], output: str | None, config: Any) -> int:
 
 
 def _config(
-    column: tuple[str, ...], weight_column: tuple[str, ...], memory: str | None, **same: Any
+    column: tuple[str, ...],
+    weight_column: tuple[str, ...],
+    expected_trigger: tuple[str, ...],
+    memory: str | None,
+    preset: str,
+    **same: Any,
 ) -> Any:  # ScanConfig, whose module is not loaded yet
-    from memaudit.config import ScanConfig, parse_size
+    from memaudit.config import PRESETS, ScanConfig, parse_size
 
     size = None if memory is None else parse_size(memory)
-    return ScanConfig(columns=column, weight_columns=weight_column, memory=size, **same)
+    given = {name: value for name, value in same.items() if value is not None}
+    lists: dict[str, Any] = {
+        "columns": column, "weight_columns": weight_column, "expected_triggers": expected_trigger
+    }  # fmt: skip
+    return ScanConfig(preset=preset, memory=size, **lists, **{**PRESETS[preset], **given})
 
 
 def _exit_code(result: ScanResult, fail_on: str | None) -> int:

@@ -22,7 +22,7 @@ LAYERS = (
     ("__main__",),
     ("cli", "warm"),
     ("audit", "report", "export", "verify", "clean", "check", "allow", "doctor", "forecast"),
-    ("ingest", "reading", "writeout", "readback", "describe", "findings", "clusters"),
+    ("ingest", "reading", "writeout", "readback", "describe", "findings", "clusters", "repeats"),
     ("tally",),
     ("rank",),
     ("detect",),
