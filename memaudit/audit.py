@@ -46,6 +46,7 @@ from memaudit.readback import Library
 from memaudit.repeats import as_trained
 from memaudit.scratch import KeptSteps, read_column
 from memaudit.sources import ColumnChoice, Source, discover, shown
+from memaudit.suppression import entries_of, flag_stored
 from memaudit.writeout import count, forget_read, write_frames
 
 if TYPE_CHECKING:
@@ -70,18 +71,26 @@ class ScanResult:
 
 
 def scan(
-    data: Sequence[str], out: Path, config: ScanConfig, fresh: bool = False, progress: Progress | None = None
+    data: Sequence[str],
+    out: Path,
+    config: ScanConfig,
+    fresh: bool = False,
+    progress: Progress | None = None,
+    allow: Path | None = None,
 ) -> ScanResult:
     """Audit the captions of `data` into the folder `out`.
 
     data: files, globs, folders. fresh: replace an audit of other input or configuration; without it the same input and
-    configuration continue an interrupted scan or return the finished one. Raises BadInput when nothing can be read,
+    configuration continue an interrupted scan or return the finished one. allow: the allow-list, where it is not beside
+    `out`. Raises BadInput when nothing can be read,
     UsageError when `out` is refused.
     """
     progress, started = progress or Silent(), time.monotonic()
     choice = ColumnChoice.of(config.identity())
     sources = discover(data, exclude=(out,))
     audit = store.begin(out, config.identity(), _inputs(sources), fresh)
+    audit.allow = allow
+    entries_of(audit)  # a list that cannot be used is refused before the work, not after it
     if audit.complete:
         return ScanResult(audit, _bad_files(audit), already_done=True)
     with FirstUse(progress.note) as first_use:
@@ -228,7 +237,9 @@ def _rank(audit: store.Audit, found: Detected, library: Library, config: ScanCon
             findings = describe(clusters, templates, made_of, ids, texts, rows, pictures, threads)
             slots = describing.result()
             writing.result()
-        for name, frame in findings_frames(findings, templates, slots, texts, library, threads).items():
+        frames = findings_frames(findings, templates, slots, texts, library, threads)
+        frames["findings"] = flag_stored(audit, frames["findings"], frames["templates"])
+        for name, frame in frames.items():
             audit.write(name, frame)
         audit.manifest["totals"].update(_totals(clusters, scores, n_rows))
         n_clusters = int(clusters.firsts()[-1])
