@@ -228,6 +228,7 @@ def _rank(audit: store.Audit, found: Detected, library: Library, config: ScanCon
         pictures = pictures_of(audit, texts, rows)
         if config.repeats:
             texts, rows = as_trained(texts, rows)
+            audit.manifest["totals"]["rows_as_trained"] = len(rows.text)
         clusters, made_of = assemble(texts.n_rows, stars, templates, bits), styles_of(templates, streams)
         scores = score_all(clusters, made_of, texts, rows, pictures, threads)
         clusters, templates, made_of, scores, ids = select(clusters, templates, made_of, scores, chosen_ids(scores))

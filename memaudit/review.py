@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import io
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,6 +67,8 @@ def review(
         raise UsageError(
             "a review is a conversation", "only --stats comes as JSON", "memaudit review AUDIT --stats -f json"
         )
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")  # what was typed need not be UTF-8
     said = Review(opened, path, _chosen(opened, top, min_severity, again)).run()
     n = {label: sum(one == label for one in said.values()) for label in "yn"}
     deliver(f"{len(said)} labelled: {n['y']} dangerous, {n['n']} accepted\n", STDOUT)

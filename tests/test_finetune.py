@@ -146,6 +146,8 @@ def test_repeats_of_folders_weigh_against_each_other(tmp_path: Path) -> None:
     assert once not in scanned(tmp_path / "a" / "set", "--preset", "finetune").findings["representative"]
     found = scanned(tmp_path / "b" / "set", "--preset", "finetune").findings
     assert dict(found.select("representative", "n_rows").iter_rows())[once] == 30
+    report = CliRunner().invoke(main, ["report", str(tmp_path / "b" / "audit")]).stdout
+    assert f"repeats of folders, {30 + len(texts)} in all." in report
     assert once not in scanned(tmp_path / "b" / "set").findings["representative"]
     weights = pl.read_parquet(tmp_path / "b" / "audit" / "texts.parquet")["weight"]
     assert set(weights) == {1.0}  # the web preset takes names of folders for names

@@ -104,6 +104,12 @@ def test_what_is_no_answer_is_asked_again() -> None:
     assert labels() == {SHAW: "n"}
 
 
+def test_answers_that_are_not_utf_8() -> None:
+    result = CliRunner().invoke(main, ["review", "audit"], input=b"n\nm\xf6bel\n\n")
+    assert result.exit_code == 0, result.stderr
+    assert load(LIST)[0].reason == "m\ufffdbel"
+
+
 def test_ctrl_c_keeps_what_was_said(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter(["y"])
 

@@ -59,7 +59,7 @@ def summary(audit: Audit, top: int = 20) -> dict[str, Any]:
         "counts": _counts(findings, len(families)),
         "allow_list": {"unmatched": _named(now.unmatched), "expired": _named(now.expired)},
         "findings": listed,
-        "notes": [*now.notes(), *(NOTES if len(findings) else NO_FINDINGS)],
+        "notes": [*now.notes(), *_as_trained(audit), *(NOTES if len(findings) else NO_FINDINGS)],
         "next": _next_for_report(audit, listed),
     }
 
@@ -82,6 +82,15 @@ def finding(audit: Audit, cluster: int | str, most_members: int = 10) -> dict[st
         "notes": list(NOTES),
         "next": [_command("rules", entry["rule"]["code"]), _command("report", str(audit.folder))],
     }
+
+
+def _as_trained(audit: Audit) -> list[str]:
+    """That findings count rows by their weights, where that makes a difference."""
+    totals = audit.manifest.get("totals", {})
+    counted = totals.get("rows_as_trained")
+    if counted in (None, totals.get("captions")):
+        return []
+    return [f"Findings count rows as training sees them: by weights and repeats of folders, {counted:,} in all."]
 
 
 def _named(entries: Sequence[Entry]) -> list[dict[str, Any]]:
