@@ -23,16 +23,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 POSES = "standing sitting leaning walking running smiling laughing reading kneeling jumping waiting looking".split()
-PLACES = """a quiet beach|a rainy street|an old library|the kitchen|a pine forest|a train station|a sunny rooftop
-a snowy field|a workshop|a museum hall|a harbour|a wheat field|a cafe terrace|an iron bridge|an empty gym""".replace(
-    "\n", "|"
-).split("|")
-CLOTHES = "a blue jacket|a white shirt|a green hoodie|a grey suit|a striped sweater|a leather coat|a denim vest".split(
-    "|"
-)
-LIGHT = "soft morning light|harsh noon sun|neon lights|warm lamplight|overcast sky|golden hour|candlelight".split("|")
-EXTRA = "a dog nearby|birds overhead|with a bicycle|carrying books|hands in pockets|a red umbrella|eyes closed".split(
-    "|"
+PLACES, CLOTHES, LIGHT, EXTRA = (
+    [phrase.strip() for phrase in text.replace("\n", "|").split("|")]
+    for text in (
+        """a quiet beach|a rainy street|an old library|the kitchen|a pine forest|a train station|a sunny rooftop
+        a snowy field|a workshop|a museum hall|a harbour|a wheat field|a cafe terrace|an iron bridge|an empty gym""",
+        """a blue jacket|a white shirt|a green hoodie|a grey suit|a striped sweater|a leather coat|a denim vest
+        a yellow raincoat|a linen blazer|a black turtleneck|a checked scarf|an apron|a tracksuit|a straw hat""",
+        """soft morning light|harsh noon sun|neon lights|warm lamplight|overcast sky|golden hour|candlelight|moonlight
+        a single spotlight|window light|light fog|stage lights|blue dusk|street lamps|dappled shade|a low winter sun""",
+        """a dog nearby|birds overhead|with a bicycle|carrying books|hands in pockets|a red umbrella|eyes closed
+        holding a coffee cup|wearing glasses|an open newspaper|a guitar on his back|hair in the wind|arms crossed
+        a suitcase beside him|talking on the phone|eating an apple|a camera around his neck|with a paper map""",
+    )
 )
 DOOR = "a photo of {} in front of the blue wooden door, smiling at the camera"
 SKATE = "{} holding a skateboard under the old concrete bridge at night"
@@ -100,11 +103,15 @@ def test_planted_repeats_are_found_and_natural_captions_are_not(tmp_path: Path, 
         DOOR.format(subject): 12,
         SKATE.format(subject): 8,
     }
+    planted = pl.col("representative").str.contains("studio portrait|wooden door|skateboard")
     flagged = found.at_least_low()
-    assert flagged["representative"].str.contains("studio portrait|wooden door|skateboard").all()
-    assert set(flagged["kind"].cast(pl.String)) >= {"exact", "template"}
-    best = found.findings.sort("risk", descending=True)["representative"][0]
-    assert "studio portrait" in best
+    assert {*exact["representative"].head(2)} < {*flagged["representative"]}
+    assert flagged.filter(~planted).height <= 3  # phrases that the generator repeats by accident
+    natural = found.findings.filter(~planted)
+    assert set(natural["severity"].cast(pl.String)) <= {"info", "low"}
+    heads = found.findings.filter(planted & (pl.col("family") == pl.col("cluster_id"))).sort("risk", descending=True)
+    assert natural["risk"].max() < heads["risk"].head(3).min()
+    assert "studio portrait" in heads["representative"][0]
 
 
 def test_an_expected_trigger_is_no_finding(tmp_path: Path) -> None:
