@@ -28,6 +28,7 @@ from memaudit.clusters import (
     write_clusters,
 )
 from memaudit.detect.chosen import choose, total
+from memaudit.detect.expected import expected_tokens, informing
 from memaudit.detect.grams import Tokens, tables_for
 from memaudit.detect.near import PROGRESS, Streams, near_edges
 from memaudit.detect.placeholders import find_placeholders
@@ -43,8 +44,10 @@ from memaudit.progress import Progress, Silent
 from memaudit.ragged import pick
 from memaudit.rank import TEMPLATE, Scores
 from memaudit.readback import Library
+from memaudit.repeats import as_trained
 from memaudit.scratch import KeptSteps, read_column
 from memaudit.sources import ColumnChoice, Source, discover, shown
+from memaudit.suppression import entries_of, flag_stored
 from memaudit.writeout import count, forget_read, write_frames
 
 if TYPE_CHECKING:
@@ -71,18 +74,26 @@ class ScanResult:
 
 
 def scan(
-    data: Sequence[str], out: Path, config: ScanConfig, fresh: bool = False, progress: Progress | None = None
+    data: Sequence[str],
+    out: Path,
+    config: ScanConfig,
+    fresh: bool = False,
+    progress: Progress | None = None,
+    allow: Path | None = None,
 ) -> ScanResult:
     """Audit the captions of `data` into the folder `out`.
 
     data: files, globs, folders. fresh: replace an audit of other input or configuration; without it the same input and
-    configuration continue an interrupted scan or return the finished one. Raises BadInput when nothing can be read,
+    configuration continue an interrupted scan or return the finished one. allow: the allow-list, where it is not beside
+    `out`. Raises BadInput when nothing can be read,
     UsageError when `out` is refused.
     """
     progress, started = progress or Silent(), time.monotonic()
     choice = ColumnChoice.of(config.identity())
     sources = discover(data, exclude=(out,))
     audit = store.begin(out, config.identity(), _inputs(sources), fresh)
+    audit.allow = allow
+    entries_of(audit)  # a list that cannot be used is refused before the work, not after it
     if audit.complete:
         return ScanResult(audit, _bad_files(audit), already_done=True)
     recogniser = opened(config.entities(), progress.note)
@@ -90,7 +101,7 @@ def scan(
         found = detect(audit, sources, choice, config, progress)
         first_use.wait()
         library = Library(sources, choice, found.texts)
-        _rank(audit, found, library, recogniser, config.worker_count(), progress)
+        _rank(audit, found, library, recogniser, config, progress)
     _refuse_changed(audit, sources, "scan again with --fresh when it no longer changes")
     audit.close(started)
     return ScanResult(audit, _bad_files(audit))
@@ -201,7 +212,12 @@ def _templates(
     threads, memory = config.worker_count(), config.memory_budget()
     work = (1 + tables_for(len(texts.tokens), memory).passes) * len(texts.key_lo)
     with progress.stage("caption templates", work) as advance:
-        templates, bits = mine_templates(streams, config.min_support, threads, memory, audit.work, kept, advance)
+        expected = expected_tokens(config.expected_triggers) if config.expected_triggers else None
+        templates, bits = mine_templates(
+            streams, config.min_support, threads, memory, audit.work, kept, advance, expected
+        )
+        if expected is not None:
+            templates = informing(templates)
     file = audit.write_arrays("templates", templates._asdict())
     audit.finish("templates", (file, "work/text_bits"), time.monotonic() - started, len(templates))
     return templates, bits
@@ -212,15 +228,19 @@ def _rank(
     found: Detected,
     library: Library,
     recogniser: Future[Recogniser | None],
-    threads: int,
+    config: ScanConfig,
     progress: Progress,
 ) -> None:
     """Stage 4: evidence from rows, risk, and findings in words."""
-    started = time.monotonic()
+    started, threads = time.monotonic(), config.worker_count()
     texts, stars, templates, bits = found
+    n_rows = texts.n_rows
     with progress.stage("ranking") as advance:
         rows, streams = load_rows(audit.work), Tokens(texts.tokens, texts.token_at)
         pictures = pictures_of(audit, texts, rows)
+        if config.repeats:
+            texts, rows = as_trained(texts, rows)
+            audit.manifest["totals"]["rows_as_trained"] = len(rows.text)
         clusters, made_of = assemble(texts.n_rows, stars, templates, bits), styles_of(templates, streams)
         scores = score_all(clusters, made_of, texts, rows, pictures, threads)
         clusters, templates, made_of, scores, ids = select(clusters, templates, made_of, scores, chosen_ids(scores))
@@ -230,10 +250,11 @@ def _rank(
             findings = describe(clusters, templates, made_of, ids, texts, rows, pictures, threads)
             slots = describing.result()
             writing.result()
-        typist = recogniser.result()
-        for name, frame in findings_frames(findings, templates, slots, texts, library, typist, threads).items():
+        frames = findings_frames(findings, templates, slots, texts, library, recogniser.result(), threads)
+        frames["findings"] = flag_stored(audit, frames["findings"], frames["templates"])
+        for name, frame in frames.items():
             audit.write(name, frame)
-        audit.manifest["totals"].update(_totals(clusters, scores, texts.n_rows))
+        audit.manifest["totals"].update(_totals(clusters, scores, n_rows))
         n_clusters = int(clusters.firsts()[-1])
         advance(n_clusters)
     audit.finish("rank", _RANKED, time.monotonic() - started, n_clusters)

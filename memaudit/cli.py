@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shlex
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,6 +19,8 @@ from memaudit.errors import (
     MemauditError,
     UsageError,
 )
+from memaudit.review import review
+from memaudit.streams import STDOUT, colored, deliver, say, silence_stdout, width
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,10 +30,9 @@ if TYPE_CHECKING:
     from memaudit.store import Audit
 
 SEVERITIES = ("info", "low", "medium", "high", "critical")  # as in schemas, which would load polars
+PRESETS = ("web", "finetune")
 VIEWS = ("rows", "members", "clusters", "patterns")
 EXPORT_SUFFIXES = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet", ".json": "json", ".jsonl": "json"}
-STDOUT = "-"
-WIDTH = 100  # cells of a report that goes to no terminal
 
 _Command = TypeVar("_Command", bound="Callable[..., Any]")
 
@@ -54,16 +52,16 @@ class Root(click.Group):
         except (click.exceptions.Exit, click.ClickException):
             raise
         except BrokenPipeError:
-            _silence_stdout()
+            silence_stdout()
             ctx.exit(EXIT_OK)
         except KeyboardInterrupt:
-            _say(_how_to_resume(ctx.obj))
+            say(_how_to_resume(ctx.obj))
             ctx.exit(EXIT_INTERRUPTED)
         except Exception as error:
             if ctx.params.get("debug"):
                 raise
             lines, code = _message(error)
-            _say("\n".join(lines))
+            say("\n".join(lines))
             ctx.exit(code)
 
 
@@ -91,29 +89,6 @@ def _how_to_resume(args: Sequence[str]) -> str:
     return f"interrupted\n  nothing unfinished is taken for finished\n  {verb}: {shlex.join(['memaudit', *again])}"
 
 
-def _silence_stdout() -> None:
-    """Nobody reads stdout any more: let the interpreter's last flush succeed."""
-    with contextlib.suppress(OSError, ValueError):  # a stream without a file, as in tests
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _say(text: str) -> None:
-    """A line on stderr; what its encoding cannot hold is escaped."""
-    _put(text + "\n", sys.stderr)
-
-
-def _put(text: str, stream: Any) -> None:
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    said = text.encode(encoding, "backslashreplace").decode(encoding)
-    if stream is not sys.stderr:
-        stream.write(said)
-        stream.flush()
-        return
-    with contextlib.suppress(OSError, ValueError):  # a note that nobody reads must not end the work
-        stream.write(said)
-        stream.flush()
-
-
 def _option(*names: str, **settings: Any) -> Callable[[_Command], _Command]:
     """An option of `scan` that MEMAUDIT_SCAN_X and, shorter, MEMAUDIT_X set."""
     name = max(names, key=len).lstrip("-").upper().replace("-", "_")
@@ -128,39 +103,28 @@ def _progress(ctx: click.Context) -> Progress:
 
 def _note(ctx: click.Context, text: str) -> None:
     if not ctx.find_root().params["quiet"]:
-        _say(text)
+        say(text)
 
 
-def _open(folder: str) -> Audit:
+def _open(folder: str, allow: str | None) -> Audit:
     from memaudit.store import open_audit
 
-    return open_audit(folder)
+    return open_audit(folder, None if allow is None else Path(allow))
 
 
-def _color(stream: Any) -> bool:
-    """Whether to colour: on a terminal, unless NO_COLOR (no-color.org) or a dumb terminal says no."""
-    return bool(stream.isatty()) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+def _note_idle(ctx: click.Context, audit: Audit) -> None:
+    """Name the entries of the allow-list that suppress nothing."""
+    from memaudit.report import idle_entries
 
-
-def _width() -> int:
-    return shutil.get_terminal_size((WIDTH, 24)).columns
-
-
-def _deliver(text: str, output: str) -> None:
-    """Write a report to stdout or, whole or not at all, to a file."""
-    if output == STDOUT:
-        _put(text, sys.stdout)
-        return
-    from memaudit.store import write_atomically
-
-    try:
-        write_atomically(Path(output), text.encode("utf-8", "backslashreplace"))
-    except OSError as error:
-        raise UsageError(f"cannot write {output}", error.strerror or str(error), "another name after -o") from error
+    for line in idle_entries(audit):
+        _note(ctx, line)
 
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "MEMAUDIT", "max_content_width": 100}
 AUDIT = click.argument("audit", type=click.Path())
+ALLOW = click.option(
+    "--allow", type=click.Path(), metavar="FILE", help="Allow-list. Default: memaudit-allow.toml beside the audit."
+)
 
 
 @click.group(cls=Root, context_settings=CONTEXT)
@@ -182,7 +146,7 @@ def main(ctx: click.Context, debug: bool, quiet: bool) -> None:  # noqa: ARG001 
 
 def _defaults(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings as click's parameter names; one column is a list of one."""
-    lists = ("column", "weight-column")
+    lists = ("column", "weight-column", "expected-trigger")
     return {
         key.replace("-", "_"): [value] if key in lists and isinstance(value, str) else value
         for key, value in settings.items()
@@ -197,8 +161,10 @@ def _defaults(settings: dict[str, Any]) -> dict[str, Any]:
 @_option("--image-column", metavar="NAME", help="Column with the url or path of the picture.")
 @_option("--hash-column", metavar="NAME", help="Column with a hash of the picture: phash, md5, sha256.")
 @_option("--weight-column", multiple=True, metavar="NAME", help="How often a row is seen in training; repeatable.")
-@_option("--threshold", type=float, default=0.7, show_default=True, help="Jaccard similarity of near duplicates.")
-@_option("--min-support", type=int, default=3, show_default=True, help="Distinct captions that make a template.")
+@_option("--preset", type=click.Choice(PRESETS), default="web", show_default=True, help="finetune: for small sets.")
+@_option("--threshold", type=float, help="Jaccard similarity of near duplicates. Default: 0.7.")
+@_option("--min-support", type=int, help="Distinct captions that make a template. Default: 3; finetune: 4.")
+@_option("--expected-trigger", multiple=True, metavar="WORDS", help="Meant to repeat: no finding. Repeatable.")
 @_option(
     "--ner",
     metavar="MODEL",
@@ -211,6 +177,7 @@ def _defaults(settings: dict[str, Any]) -> dict[str, Any]:
 @_option(
     "--fail-on", type=click.Choice(SEVERITIES), help="Exit with 1 if there is a finding of this severity or above."
 )
+@ALLOW
 @click.pass_context
 def scan(
     ctx: click.Context,
@@ -220,6 +187,7 @@ def scan(
     fresh: bool,
     dry_run: bool,
     fail_on: str | None,
+    allow: str | None,
     **asked: Any,
 ) -> None:
     """Find repeated captions in DATA and rank them by risk.
@@ -240,12 +208,14 @@ def scan(
         from memaudit.audit import scan as run
         from memaudit.report import next_commands, render_report
 
-        result = run(data, Path(output), _config(**asked), fresh=fresh, progress=_progress(ctx))
+        given = None if allow is None else Path(allow)
+        result = run(data, Path(output), _config(**asked), fresh=fresh, progress=_progress(ctx), allow=given)
     if result.already_done:
         _note(ctx, f"{output} already holds this audit; --fresh would scan again")
     for path, why in result.bad_files:
-        _say(f"not read: {path}: {why}" if path not in why else f"not read: {why}")
-    _deliver(render_report(result.audit, "terminal", _width(), _color(sys.stdout)), STDOUT)
+        say(f"not read: {path}: {why}" if path not in why else f"not read: {why}")
+    deliver(render_report(result.audit, "terminal", width(), colored(sys.stdout)), STDOUT)
+    _note_idle(ctx, result.audit)
     _note(ctx, next_commands(result.audit))
     ctx.exit(_exit_code(result, fail_on))
 
@@ -256,17 +226,26 @@ def _forecast(data: Sequence[str], output: str | None, config: Any) -> int:
     from memaudit.report.outlook import render
 
     found = forecast(data, config, None if output is None else Path(output))
-    _deliver(render(found, _width(), _color(sys.stdout)), STDOUT)
+    deliver(render(found, width(), colored(sys.stdout)), STDOUT)
     return EXIT_INCOMPLETE if found["bad_files"] else EXIT_OK
 
 
 def _config(
-    column: tuple[str, ...], weight_column: tuple[str, ...], memory: str | None, **same: Any
+    column: tuple[str, ...],
+    weight_column: tuple[str, ...],
+    expected_trigger: tuple[str, ...],
+    memory: str | None,
+    preset: str,
+    **same: Any,
 ) -> Any:  # ScanConfig, whose module is not loaded yet
-    from memaudit.config import ScanConfig, parse_size
+    from memaudit.config import PRESETS, ScanConfig, parse_size
 
     size = None if memory is None else parse_size(memory)
-    return ScanConfig(columns=column, weight_columns=weight_column, memory=size, **same)
+    given = {name: value for name, value in same.items() if value is not None}
+    lists: dict[str, Any] = {
+        "columns": column, "weight_columns": weight_column, "expected_triggers": expected_trigger
+    }  # fmt: skip
+    return ScanConfig(preset=preset, memory=size, **lists, **{**PRESETS[preset], **given})
 
 
 def _exit_code(result: ScanResult, fail_on: str | None) -> int:
@@ -274,7 +253,9 @@ def _exit_code(result: ScanResult, fail_on: str | None) -> int:
         return EXIT_INCOMPLETE
     if fail_on is None:
         return EXIT_OK
-    found = result.audit.frame("findings").filter(suppressed=False)["severity"].cast(str).to_list()
+    from memaudit.suppression import current
+
+    found = current(result.audit).findings.filter(suppressed=False)["severity"].cast(str).to_list()
     return EXIT_FINDINGS if set(found) & set(SEVERITIES[SEVERITIES.index(fail_on) :]) else EXIT_OK
 
 
@@ -283,13 +264,15 @@ def _exit_code(result: ScanResult, fail_on: str | None) -> int:
 @click.option("--format", "-f", type=click.Choice(("terminal", "md", "json")), default="terminal", show_default=True)
 @click.option("--output", "-o", default=STDOUT, metavar="FILE", help="Default: stdout.")
 @click.option("--top", type=click.IntRange(min=0), default=20, show_default=True, help="Findings to list.")
+@ALLOW
 @click.pass_context
-def report(ctx: click.Context, audit: str, format: str, output: str, top: int) -> None:  # noqa: A002
+def report(ctx: click.Context, audit: str, format: str, output: str, top: int, allow: str | None) -> None:  # noqa: A002
     """Show a finished audit; nothing is computed again."""
     from memaudit.report import next_commands, render_report
 
-    opened, color = _open(audit), output == STDOUT and _color(sys.stdout)
-    _deliver(render_report(opened, format, _width(), color, top), output)
+    opened, color = _open(audit, allow), output == STDOUT and colored(sys.stdout)
+    deliver(render_report(opened, format, width(), color, top), output)
+    _note_idle(ctx, opened)
     if format == "terminal":
         _note(ctx, next_commands(opened))
 
@@ -303,6 +286,7 @@ def report(ctx: click.Context, audit: str, format: str, output: str, top: int) -
 )
 @click.option("--output", "-o", default=STDOUT, metavar="FILE", help="Default: stdout.")
 @click.option("--raw", is_flag=True, help="CSV cells as they are, even those that a spreadsheet would run.")
+@ALLOW
 @click.pass_context
 def export(
     ctx: click.Context,
@@ -312,6 +296,7 @@ def export(
     format: str | None,  # noqa: A002
     output: str,
     raw: bool,
+    allow: str | None,
 ) -> None:
     """Write a blocklist, the members of all findings, the findings, or patterns.
 
@@ -324,7 +309,7 @@ def export(
     if chosen == "parquet" and output == STDOUT and sys.stdout.isatty():
         raise UsageError("parquet is not for terminals", "stdout is one", "-o blocklist.parquet")
     out = None if output == STDOUT else Path(output)
-    written = write(_open(audit), view, chosen, out, min_severity, raw, _progress(ctx))
+    written = write(_open(audit, allow), view, chosen, out, min_severity, raw, _progress(ctx))
     _note(ctx, f"{written.lines:,} lines written{'' if out is None else f' to {output}'}")
     ctx.exit(EXIT_OK if written.complete else EXIT_INCOMPLETE)
 
@@ -334,20 +319,24 @@ def export(
 @click.argument("cluster")
 @click.option("--format", "-f", type=click.Choice(("terminal", "json")), default="terminal", show_default=True)
 @click.option("--members", type=click.IntRange(min=0), default=10, show_default=True, help="Members to list.")
+@ALLOW
 @click.pass_context
-def show(ctx: click.Context, audit: str, cluster: str, format: str, members: int) -> None:  # noqa: A002
+def show(ctx: click.Context, audit: str, cluster: str, format: str, members: int, allow: str | None) -> None:  # noqa: A002
     """One finding in full. CLUSTER: its number, its fingerprint, or the start of it."""
     if format == "json":
         from memaudit.report.machine import to_json
         from memaudit.report.summary import finding
 
-        _deliver(to_json(finding(_open(audit), cluster, members)), STDOUT)
+        deliver(to_json(finding(_open(audit, allow), cluster, members)), STDOUT)
         return
     from memaudit.report import next_commands, render_cluster
 
-    opened = _open(audit)
-    _deliver(render_cluster(opened, cluster, _width(), _color(sys.stdout), members), STDOUT)
+    opened = _open(audit, allow)
+    deliver(render_cluster(opened, cluster, width(), colored(sys.stdout), members), STDOUT)
     _note(ctx, next_commands(opened, cluster))
+
+
+main.add_command(review)
 
 
 @main.command()
@@ -358,14 +347,14 @@ def rules(code: str | None) -> None:
 
     if code is None:
         lines = [f"{r.code}  {r.kind:<9} {r.title}" for r in catalogue().values()]
-        _deliver("\n".join([*lines, "", "memaudit rules CODE says more."]) + "\n", STDOUT)
+        deliver("\n".join([*lines, "", "memaudit rules CODE says more."]) + "\n", STDOUT)
         return
     one = rule(code)
     facts = {"kind": one.kind, "what": one.what, "example": one.example, "remedy": one.remedy}
     if one.references:
         facts["see"] = ", ".join(one.references)
-    body = [click.wrap_text(text, _width(), f"{name:<9}", " " * 9) for name, text in facts.items()]
-    _deliver("\n".join([f"{one.code}  {one.title}", "", *body]) + "\n", STDOUT)
+    body = [click.wrap_text(text, width(), f"{name:<9}", " " * 9) for name, text in facts.items()]
+    deliver("\n".join([f"{one.code}  {one.title}", "", *body]) + "\n", STDOUT)
 
 
 @main.command()
@@ -373,4 +362,4 @@ def doctor() -> None:
     """Versions, devices, memory, what is missing and how to get it."""
     from memaudit.doctor import report_lines
 
-    _deliver("\n".join(report_lines()) + "\n", STDOUT)
+    deliver("\n".join(report_lines()) + "\n", STDOUT)

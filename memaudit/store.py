@@ -76,11 +76,12 @@ class Audit:
     """An audit folder. `open_audit` reads one, `begin` starts or continues one.
 
     manifest: the content of manifest.json; keys "memaudit" (format version), "tool", "config", "inputs", "stages",
-    "status".
+    "status". allow: the allow-list that the user named; None is the one beside the folder.
     """
 
     folder: Path
     manifest: dict[str, Any] = field(default_factory=dict)
+    allow: Path | None = None
 
     @property
     def complete(self) -> bool:
@@ -195,15 +196,15 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     return dict(manifest)
 
 
-def open_audit(folder: str | Path) -> Audit:
-    """Open a finished audit. Raises BadInput where there is none or it is unfinished."""
+def open_audit(folder: str | Path, allow: Path | None = None) -> Audit:
+    """Open a finished audit. allow: see `Audit`. Raises BadInput where there is none or it is unfinished."""
     folder = Path(folder)
     manifest = read_manifest(folder) if folder.is_dir() else None
     if manifest is None:
         raise BadInput(
             f"{folder} is not an audit", "an audit is a folder with a manifest.json", "memaudit scan DATA -o AUDIT"
         )
-    audit = Audit(folder, manifest)
+    audit = Audit(folder, manifest, allow)
     if not audit.complete:
         raise BadInput(
             f"the audit in {folder} is not finished", "its scan was interrupted", "run the same memaudit scan again"

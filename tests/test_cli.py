@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from memaudit.store import Audit
 
 CAPTIONS = ["red oak side table with two drawers"] * 40 + [f"Blue phone case {i} by Lampwick" for i in range(40)]
-COMMANDS = ("scan", "report", "export", "show", "rules", "doctor")
+COMMANDS = ("scan", "report", "export", "show", "review", "rules", "doctor")
 
 
 @pytest.fixture(autouse=True)
@@ -246,7 +246,7 @@ def test_mistakes_in_toml(data: str, text: str, what: str, hint: str) -> None:
 @pytest.mark.parametrize("no_color", [None, "1"])
 def test_no_color(monkeypatch: pytest.MonkeyPatch, sample_audit: Audit, no_color: str | None) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
-    from memaudit.cli import _color
+    from memaudit.streams import colored
 
     class Terminal:
         def isatty(self) -> bool:
@@ -254,7 +254,7 @@ def test_no_color(monkeypatch: pytest.MonkeyPatch, sample_audit: Audit, no_color
 
     if no_color:
         monkeypatch.setenv("NO_COLOR", no_color)
-    assert _color(Terminal()) is (no_color is None)
+    assert colored(Terminal()) is (no_color is None)
     assert "\x1b" not in run("report", str(sample_audit.folder)).stdout  # no terminal
 
 

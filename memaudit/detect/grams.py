@@ -212,9 +212,10 @@ def tables_for(n_tokens: int, memory: int) -> Tables:
 
 def count_grams(
     streams: Tokens, tables: Tables, threads: int, pool: ThreadPoolExecutor,
-    advance: Callable[[int], None] = lambda _: None,
+    advance: Callable[[int], None] = lambda _: None, expected: np.ndarray | None = None,
 ) -> Counts:  # fmt: skip
-    """Count words, pairs and triples. advance: called with texts of each pass.
+    """Count words, pairs and triples. advance: called with texts of each pass. expected: tokens that are meant to
+    repeat and so inform of nothing.
 
     Cost: up to .1 us a pair or triple and core; 2 bytes for each slot that is counted at a time, and what is kept.
     """
@@ -224,7 +225,10 @@ def count_grams(
     )
     pairs, pair_counts = _count_table(streams, 2, tables, threads, pool, advance)
     triples, triple_counts = _count_table(streams, 3, tables, threads, pool, advance)
-    return Counts(words, _word_bits(words, n + UNSEEN), pairs, pair_counts, triples, triple_counts)
+    bits = _word_bits(words, n + UNSEEN)
+    if expected is not None:
+        bits[expected & np.uint32(len(bits) - 1)] = 0
+    return Counts(words, bits, pairs, pair_counts, triples, triple_counts)
 
 
 def _count_all_words(

@@ -172,20 +172,21 @@ def _mend_order(keys, order):
 
 def mine_templates(
     streams: Tokens, min_support: int, threads: int, memory: int, folder: Path, steps: Steps | None = None,
-    advance: Callable[[int], None] = lambda _: None,
+    advance: Callable[[int], None] = lambda _: None, expected: np.ndarray | None = None,
 ) -> tuple[Templates, np.ndarray]:  # fmt: skip
     """Templates with at least `min_support` distinct texts, and the information of every text (float32, bits).
 
     memory: budget in bytes. folder: for frames that are spilled, some 100 bytes a text. steps: what an earlier run
-    finished. advance: called with texts done, (1 + passes of the tables) * n in all. Cost: 2 to 3 us a text and core;
-    20 bytes a text of memory, and the count tables. Results do not depend on memory, threads or the order of texts.
+    finished. advance: called with texts done, (1 + passes of the tables) * n in all. expected: see
+    `count_grams`. Cost: 2 to 3 us a text and core; 20 bytes a text of memory, and the count tables. Results do not
+    depend on memory, threads or the order of texts.
     """
     n, steps = len(streams.token_at) - 1, steps or Steps()
     tables = grams.tables_for(len(streams.tokens), memory)
     with ThreadPoolExecutor(threads) as pool:
         counted = steps.get("counted")
         if counted is None:
-            counted = grams.count_grams(streams, tables, threads, pool, advance)._asdict()
+            counted = grams.count_grams(streams, tables, threads, pool, advance, expected)._asdict()
             steps.put("counted", counted)
         else:
             advance(tables.passes * n)

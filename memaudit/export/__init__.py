@@ -13,6 +13,7 @@ from memaudit.export.writers import FORMATS, opened
 from memaudit.progress import Silent
 from memaudit.schemas import FEATURES, FINDINGS
 from memaudit.sources import shown
+from memaudit.suppression import current
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,11 +96,14 @@ def export(
     that have lines; memory for the clusters, the kept rows and one window of records.
     """
     severity, progress = min_severity or DEFAULT_SEVERITY[view], progress or Silent()
+    now = current(audit)
+    for note in now.notes():
+        progress.note(note)
     if view in ("rows", "members"):
         with opened(out, format, LINES, raw) as writer:
             decided = plan(audit, severity, min_severity or DEFAULT_SEVERITY["rows"])
             return _write_lines(audit, view, decided, writer, progress)
-    findings = audit.frame("findings").filter(at_least(severity))
+    findings = now.findings.filter(at_least(severity))
     frame = _clusters(findings, format) if view == "clusters" else _patterns(audit, findings)
     with opened(out, format, frame.schema, raw) as writer:
         writer.write(frame)

@@ -9,6 +9,7 @@ import polars as pl
 
 from memaudit.errors import BadInput
 from memaudit.schemas import SEVERITIES
+from memaudit.suppression import current
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +57,7 @@ def plan(audit: Audit, listed: str, acting: str) -> Plan:
     list of rows at any severity removes all of an exact or near cluster. A template family of 1,000 captions that
     occur twice each therefore keeps 1,000 rows.
     """
-    findings = audit.frame("findings").filter(at_least(listed))
+    findings = current(audit).findings.filter(at_least(listed))
     acts = at_least(acting) & ~pl.col("suppressed")
     clusters = audit.scan("clusters").select("cluster_id", "text_id")
     inside = clusters.join(findings.lazy().select("cluster_id"), on="cluster_id", how="semi")

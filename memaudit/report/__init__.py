@@ -41,6 +41,21 @@ def next_commands(audit: Audit, cluster: int | str | None = None) -> str:
     return "\n".join(f"{'next  ' if i == 0 else '      '}{escape.terminal(c)}" for i, c in enumerate(told["next"]))
 
 
+def idle_entries(audit: Audit, most: int = 5) -> list[str]:
+    """Entries of the allow-list that suppress nothing, and why; escaped for a terminal."""
+    from memaudit.report import escape
+    from memaudit.suppression import current
+
+    now, out = current(audit), []
+    for entries, why in ((now.unmatched, "matches no finding"), (now.expired, "has expired")):
+        for entry in entries[:most]:
+            date = f" on {entry.expires}" if entry in now.expired else ""
+            said = f": {escape.terminal(entry.reason, 80)}" if entry.reason else ""
+            out.append(f"allow-list: {escape.terminal(entry.name, 80)} {why}{date}{said}")
+        out += [f"allow-list: {len(entries) - most:,} more that {why}"] if len(entries) > most else []
+    return out
+
+
 def render_cluster(
     audit: Audit, cluster: int | str, width: int | None = None, color: bool = False, members: int = 10
 ) -> str:

@@ -16,10 +16,12 @@ from memaudit.report.lookup import find
 from memaudit.report.members import members
 from memaudit.report.stored import collected, plain
 from memaudit.schemas import KINDS, SEVERITIES
+from memaudit.suppression import current
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from memaudit.allow import Entry
     from memaudit.store import Audit
 
 VERSION = 1
@@ -42,7 +44,8 @@ def summary(audit: Audit, top: int = 20) -> dict[str, Any]:
 
     top: families listed under "findings", the riskiest first, suppressed ones last. Costs the findings frame in memory.
     """
-    findings = audit.frame("findings")
+    now = current(audit)
+    findings = now.findings
     families = ranked(findings)
     listed = entries(audit, findings, families.head(max(0, top)))
     return {
@@ -54,8 +57,9 @@ def summary(audit: Audit, top: int = 20) -> dict[str, Any]:
         "totals": _totals(audit),
         "repeats": _repeats(audit),
         "counts": _counts(findings, len(families)),
+        "allow_list": {"unmatched": _named(now.unmatched), "expired": _named(now.expired)},
         "findings": listed,
-        "notes": list(NOTES if len(findings) else NO_FINDINGS),
+        "notes": [*now.notes(), *_as_trained(audit), *(NOTES if len(findings) else NO_FINDINGS)],
         "next": _next_for_report(audit, listed),
     }
 
@@ -66,7 +70,7 @@ def finding(audit: Audit, cluster: int | str, most_members: int = 10) -> dict[st
     cluster: a cluster_id, a fingerprint, or a start of one that no other has. Raises UsageError, naming what comes
     near, when it means no finding or several; BadInput for a damaged audit. What cannot be read back is a note.
     """
-    findings = audit.frame("findings")
+    findings = current(audit).findings
     chosen = find(audit.folder, findings, cluster)
     entry = entries(audit, findings, chosen, values=20)[0]
     return {
@@ -78,6 +82,26 @@ def finding(audit: Audit, cluster: int | str, most_members: int = 10) -> dict[st
         "notes": list(NOTES),
         "next": [_command("rules", entry["rule"]["code"]), _command("report", str(audit.folder))],
     }
+
+
+def _as_trained(audit: Audit) -> list[str]:
+    """That findings count rows by their weights, where that makes a difference."""
+    totals = audit.manifest.get("totals", {})
+    counted = totals.get("rows_as_trained")
+    if counted in (None, totals.get("captions")):
+        return []
+    return [f"Findings count rows as training sees them: by weights and repeats of folders, {counted:,} in all."]
+
+
+def _named(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """Entries of the allow-list that suppress nothing."""
+    return [
+        {
+            **{key: getattr(entry, key) for key in ("fingerprint", "template", "reason")},
+            "expires": entry.expires.isoformat() if entry.expires else None,
+        }
+        for entry in entries
+    ]
 
 
 def _command(*words: str) -> str:

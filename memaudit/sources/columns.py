@@ -36,6 +36,7 @@ class ColumnChoice:
     image: str | None = None
     hash: str | None = None
     weights: tuple[str, ...] = ()
+    repeats: bool = False  # a number at the start of a picture folder's name is a weight
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> ColumnChoice:
@@ -46,6 +47,7 @@ class ColumnChoice:
             image=config.get("image_column"),
             hash=config.get("hash_column"),
             weights=tuple(config.get("weight_columns") or ()),
+            repeats=config.get("preset") == "finetune",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,17 +23,22 @@ if TYPE_CHECKING:
 
 FILES_PER_BATCH = 4096
 BOM = b"\xef\xbb\xbf"
+REPEATS = re.compile(r"(\d{1,6})_")
+"""How fine-tuners say how often a folder's pictures are seen in an epoch: "10_ohwx man"."""
 
 
 class PicturesReader:
     """Reads one folder: record = picture, in the order of their names; caption = the whole .txt, stripped."""
 
-    columns = Columns(captions=("txt",), id="stem", image="picture")
+    columns: Columns
     n_rows: int | None
 
-    def __init__(self, source: Source, choice: ColumnChoice) -> None:  # noqa: ARG002 (every reader is made alike)
+    def __init__(self, source: Source, choice: ColumnChoice) -> None:
         """Lists the folder; named columns do not apply. Raises BadInput when it cannot be listed or holds no pair."""
         self.path = source.path
+        self._repeats = folder_repeats(self.path) if choice.repeats else None
+        weights = () if self._repeats is None else ("repeats",)
+        self.columns = Columns(captions=("txt",), id="stem", image="picture", weights=weights)
         try:
             self._pairs = picture_pairs(self.path)
         except OSError as error:
@@ -79,6 +85,8 @@ class PicturesReader:
             "stem": as_text(pa.array([bytes(Path(name.stem)) for name in names], pa.large_binary())),
             "picture": pa.array([bytes(Path(self.path, name)) for name in names], pa.large_binary()),
         }
+        if self._repeats is not None:
+            values["repeats"] = pa.repeat(pa.scalar(self._repeats), len(good))
         skipped = {"unreadable": len(pairs) - len(good)} if len(good) < len(pairs) else {}
         rows = np.array(good, dtype=np.uint64) + np.uint64(start)
         yield from split(make_batch(self.columns, rows, values, skipped))
@@ -92,3 +100,9 @@ class PicturesReader:
             return raw.removeprefix(BOM).decode("utf-8").strip().encode("utf-8")
         except UnicodeDecodeError:
             return raw.removeprefix(BOM).strip()
+
+
+def folder_repeats(path: str) -> int | None:
+    """How often an epoch sees the pictures of a folder, where its name says so: 10 of "10_ohwx man"."""
+    found = REPEATS.match(Path(path).resolve().name)
+    return int(found[1]) if found else None
