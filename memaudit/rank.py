@@ -87,13 +87,19 @@ def terms(m: Measures) -> np.ndarray:
         np.log(np.clip(m.bits, 0.5, model["bits_cap"]) / REFERENCE["bits"]),
         np.log(np.clip(m.share, 0.01, 1) / REFERENCE["share"]),
         np.log(support),
-        np.nan_to_num(m.focus, nan=model["unknown_domain"]) - model["unknown_domain"],
+        _domains(m, model["unknown_domain"]),
         m.furniture,
         m.shapes,
         m.kind == NEAR,
         m.kind == EXACT,
     )
     return np.stack([np.asarray(column, np.float64) for column in columns], axis=1)
+
+
+def _domains(m: Measures, unknown: float) -> np.ndarray:
+    """How far one site dominates. The words of a page stand on its own site anyway: there it is no evidence."""
+    above = np.nan_to_num(m.focus, nan=unknown) - unknown
+    return np.where(above > 0, above * (1 - m.furniture), above)
 
 
 def repeated(m: Measures) -> tuple[np.ndarray, np.ndarray]:

@@ -35,10 +35,10 @@ class Vocabulary(NamedTuple):
 
 
 class Styles(NamedTuple):
-    """By template, shares in [0, 1] of the fixed words and shapes, neutral words apart (float32).
+    """By template, shares in [0, 1] of the fixed words, neutral ones apart (float32).
 
-    furniture: those in any table; tables: (n, TABLES), those in each; shapes: numbers, sizes, codes; opens: bool,
-    whether the frame begins a caption and does not end it.
+    furniture: those in any table; tables: (n, TABLES), those in each; shapes: numbers, sizes, codes among words and
+    shapes; opens: bool, whether the frame begins a caption and does not end it.
     """
 
     furniture: np.ndarray
@@ -86,8 +86,7 @@ def _measure(text, span, tokens, token_at, known, tables, furniture, shares, sha
                 token = tokens[i]
                 starts, ends = starts or token == _START, ends or token == _END
                 if token < _FIRST_WORD:
-                    is_shape = np.int64(_END < token < _SEPARATOR_TOKEN)
-                    counted, shaped = counted + is_shape, shaped + is_shape
+                    shaped += np.int64(_END < token < _SEPARATOR_TOKEN)
                     continue
                 held = _tables_of(token, known, tables)
                 if held & _NEUTRAL:
@@ -96,10 +95,10 @@ def _measure(text, span, tokens, token_at, known, tables, furniture, shares, sha
                 any_table += np.int64(held != 0)
                 for v in range(_TABLES):
                     shares[k, v] += np.float32(np.int64(held >> np.uint8(v)) & 1)
-        whole = counted if counted > 0 else np.int64(1)
-        furniture[k], shapes[k], opens[k] = any_table / whole, shaped / whole, starts and not ends
+        words = max(counted, np.int64(1))  # a number beside words of the page is the page's
+        furniture[k], shapes[k], opens[k] = any_table / words, shaped / max(counted + shaped, 1), starts and not ends
         for v in range(_TABLES):
-            shares[k, v] /= whole
+            shares[k, v] /= words
 
 
 def styles(templates: Templates, streams: Tokens, words: Vocabulary) -> Styles:

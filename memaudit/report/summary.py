@@ -14,6 +14,7 @@ import polars as pl
 from memaudit.report.entries import entries, ranked
 from memaudit.report.lookup import find
 from memaudit.report.members import members
+from memaudit.report.prevalence import expected_precision, note
 from memaudit.report.stored import collected, plain
 from memaudit.schemas import KINDS, SEVERITIES
 from memaudit.suppression import current
@@ -59,9 +60,22 @@ def summary(audit: Audit, top: int = 20) -> dict[str, Any]:
         "counts": _counts(findings, len(families)),
         "allow_list": {"unmatched": _named(now.unmatched), "expired": _named(now.expired)},
         "findings": listed,
-        "notes": [*now.notes(), *_as_trained(audit), *(NOTES if len(findings) else NO_FINDINGS)],
+        "expected_precision": expected_precision(),
+        "notes": [*now.notes(), *_as_trained(audit), *_placeholders(audit), *_about(len(findings))],
         "next": _next_for_report(audit, listed),
     }
+
+
+def _about(n_findings: int) -> tuple[str, ...]:
+    return (*NOTES, note()) if n_findings else NO_FINDINGS
+
+
+def _placeholders(audit: Audit) -> list[str]:
+    found = audit.manifest.get("totals", {}).get("placeholders") or {"pictures": 0}
+    if not found["pictures"]:
+        return []
+    pictures = f"{found['pictures']:,} placeholder picture{'s' if found['pictures'] > 1 else ''}"
+    return [f"{pictures} on {found['rows']:,} rows, under captions that share nothing: no evidence of anything."]
 
 
 def finding(audit: Audit, cluster: int | str, most_members: int = 10) -> dict[str, Any]:
