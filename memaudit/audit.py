@@ -24,7 +24,6 @@ from memaudit.clusters import (
     describe,
     score_all,
     select,
-    styles_of,
     write_clusters,
 )
 from memaudit.detect.chosen import choose, total
@@ -241,13 +240,13 @@ def _rank(
         if config.repeats:
             texts, rows = as_trained(texts, rows)
             audit.manifest["totals"]["rows_as_trained"] = len(rows.text)
-        clusters, made_of = assemble(texts.n_rows, stars, templates, bits), styles_of(templates, streams)
-        scores = score_all(clusters, made_of, texts, rows, pictures, threads)
-        clusters, templates, made_of, scores, ids = select(clusters, templates, made_of, scores, chosen_ids(scores))
+        clusters = assemble(texts.n_rows, stars, templates, bits)
+        scores = score_all(clusters, templates, texts, rows, pictures, threads)
+        clusters, templates, scores, ids = select(clusters, templates, scores, chosen_ids(scores))
         with ThreadPoolExecutor(2) as pool:
             writing = pool.submit(write_clusters, audit, clusters)
             describing = pool.submit(describe_slots, templates, streams, threads)
-            findings = describe(clusters, templates, made_of, ids, texts, rows, pictures, threads)
+            findings = describe(clusters, templates, ids, texts, rows, pictures, threads)
             slots = describing.result()
             writing.result()
         frames = findings_frames(findings, templates, slots, texts, library, recogniser.result(), threads)

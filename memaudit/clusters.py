@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -14,7 +15,8 @@ import pyarrow.parquet as pq
 from memaudit.detect.chosen import choose, gather, numbers
 from memaudit.detect.evidence import Evidence, evidence, evidence_of_all, rows_by_text
 from memaudit.detect.families import families
-from memaudit.detect.style import Styles, styles, vocabulary
+from memaudit.detect.grams import Tokens
+from memaudit.detect.style import Styles, Vocabulary, styles, vocabulary
 from memaudit.detect.templates import Templates, tightest
 from memaudit.ragged import Pieces, blocks, joined, offsets_of, pick
 from memaudit.rank import TEMPLATE, Measures, Ranked, Scores, rank, score
@@ -26,7 +28,6 @@ from memaudit.store import no_space_is_clear
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from memaudit.detect.grams import Tokens
     from memaudit.detect.stars import Stars
     from memaudit.ingest import Rows, Texts
     from memaudit.store import Audit
@@ -102,63 +103,61 @@ class Pictures(NamedTuple):
     hashed: bool  # whether keys come from hashes of pictures; else from references
 
 
-def styles_of(templates: Templates, streams: Tokens) -> Styles:
-    """Of what templates are made, by the words of rules/boilerplate.toml."""
+@cache
+def _vocabulary() -> Vocabulary:
     words = furniture_words()
-    return styles(templates, streams, vocabulary([t["words"] for t in words["vocabulary"]], words["neutral"]))
+    return vocabulary([table["words"] for table in words["vocabulary"]], words["neutral"])
 
 
 def score_all(
-    clusters: Clusters, made_of: Styles, texts: Texts, rows: Rows, pictures: Pictures, threads: int
+    clusters: Clusters, templates: Templates, texts: Texts, rows: Rows, pictures: Pictures, threads: int
 ) -> Scores:
     """Risk and severity of every cluster. In slices: what a risk is made of is needed again for findings only."""
-    found = [score(part) for part in measure_all(clusters, made_of, texts, rows, pictures, threads)]
+    found = [score(part) for part in measure_all(clusters, templates, texts, rows, pictures, threads)]
     if not found:
         return Scores(np.empty(0, np.float32), np.empty(0, np.int8))
     return Scores(*(np.concatenate(columns) for columns in zip(*found, strict=True)))
 
 
 def measure_all(
-    clusters: Clusters, made_of: Styles, texts: Texts, rows: Rows, pictures: Pictures, threads: int
+    clusters: Clusters, templates: Templates, texts: Texts, rows: Rows, pictures: Pictures, threads: int
 ) -> Iterator[Measures]:
     """What ranking knows of all clusters, in slices and in order."""
     chosen = choose(len(texts.n_rows), (group.text for group in clusters))
     grouped = rows_by_text(chosen, texts.n_rows, rows.text, rows.image, rows.site, pictures.placeholders)
+    streams = Tokens(texts.tokens, texts.token_at)
 
     def measured(part: tuple[int, int, int]) -> Measures:
         kind, first, last = part
         at, text, similarity, bits = clusters[kind]
         kinds, n_texts = np.full(last - first, kind, np.int8), np.diff(at[first : last + 1])
         found = evidence(at, text, similarity, grouped, first, last)
-        own = np.arange(first, last) if kind == TEMPLATE else np.full(last - first, -1)
-        return _measures(kinds, n_texts, bits[first:last], found, made_of, own, pictures.hashed)
+        heads = at[first:last]
+        spans = templates.span[heads] if kind == TEMPLATE else None
+        made_of = styles(text[heads], spans, streams, _vocabulary())
+        release(*streams)
+        return _measures(kinds, n_texts, bits[first:last], found, made_of, pictures.hashed)
 
     with ThreadPoolExecutor(threads) as pool:
         yield from pool.map(measured, [(k, *ab) for k, group in enumerate(clusters) for ab in slices(group.at)])
 
 
 def _measures(
-    kind: np.ndarray, n_texts: np.ndarray, bits: np.ndarray, found: Evidence, made_of: Styles, template: np.ndarray,
-    hashed: bool,
-) -> Measures:  # fmt: skip
-    """template: int64, which template a cluster is; -1 for other kinds."""
-    is_template, n = template >= 0, len(kind)
-    own = template[is_template]
-    furniture, shapes, style = np.zeros(n, np.float32), np.zeros(n, np.float32), np.full(n, -1, np.int8)
-    furniture[is_template], shapes[is_template] = made_of.furniture[own], made_of.shapes[own]
-    style[is_template] = _style(made_of, own)
+    kind: np.ndarray, n_texts: np.ndarray, bits: np.ndarray, found: Evidence, made_of: Styles, hashed: bool
+) -> Measures:
     return Measures(
-        kind, found.n_rows, n_texts, bits, found.share, found.focus, furniture, shapes, style,
-        found.n_pictured, found.n_images, found.n_placeholders, hashed,
+        kind, found.n_rows, n_texts, bits, found.share, found.focus, made_of.furniture, made_of.shapes,
+        _table(made_of), found.n_pictured, found.n_images, found.n_placeholders, hashed,
     )  # fmt: skip
 
 
-def _style(made_of: Styles, own: np.ndarray) -> np.ndarray:
+def _table(made_of: Styles) -> np.ndarray:
     """Which table most furniture words stand in, the last one for captions' openers only; -1 below the least share."""
-    shares = made_of.tables[own].copy()
-    shares[~made_of.opens[own], -1] = 0
-    shares[made_of.opens[own], -1] *= 1.01  # of equals an opener is an opener
-    return np.where(made_of.furniture[own] >= furniture_words()["share"], shares.argmax(axis=1), -1)
+    shares = made_of.tables.copy()
+    shares[~made_of.opens, -1] = 0
+    shares[made_of.opens, -1] *= 1.01  # of equals an opener is an opener
+    out: np.ndarray = np.where(made_of.furniture >= furniture_words()["share"], shares.argmax(axis=1), -1)
+    return out
 
 
 def slices(at: np.ndarray) -> Iterator[tuple[int, int]]:
@@ -180,8 +179,8 @@ def chosen_ids(scores: Scores) -> np.ndarray:
 
 
 def select(
-    clusters: Clusters, templates: Templates, made_of: Styles, scores: Scores, ids: np.ndarray
-) -> tuple[Clusters, Templates, Styles, Scores, np.ndarray]:
+    clusters: Clusters, templates: Templates, scores: Scores, ids: np.ndarray
+) -> tuple[Clusters, Templates, Scores, np.ndarray]:
     """Without the templates that become no finding: phrases of the language, which would swamp the frame. What is left
     of the templates keeps its order and takes the ids after the near clusters; `ids` are told anew."""
     first = int(clusters.firsts()[TEMPLATE])
@@ -197,8 +196,7 @@ def select(
     group = Group(templates.member_at, templates.text, templates.share, templates.bits)
     scores = Scores(*(np.concatenate([column[:first], column[first:][kept]]) for column in scores))
     ids = np.concatenate([ids[ids < first], first + np.arange(len(kept))])
-    made_of = Styles(*(column[kept] for column in made_of))
-    return clusters._replace(template=group), templates, made_of, scores, ids
+    return clusters._replace(template=group), templates, scores, ids
 
 
 def _members(clusters: Clusters, ids: np.ndarray) -> tuple[Pieces, np.ndarray]:
@@ -213,8 +211,8 @@ def _members(clusters: Clusters, ids: np.ndarray) -> tuple[Pieces, np.ndarray]:
 
 
 def describe(
-    clusters: Clusters, templates: Templates, made_of: Styles, ids: np.ndarray, texts: Texts, rows: Rows,
-    pictures: Pictures, threads: int,
+    clusters: Clusters, templates: Templates, ids: np.ndarray, texts: Texts, rows: Rows, pictures: Pictures,
+    threads: int,
 ) -> Findings:  # fmt: skip
     """Everything that is told of findings but their words. ids: ascending; all templates are among them."""
     firsts = clusters.firsts()
@@ -225,7 +223,9 @@ def describe(
     found = evidence_of_all(*members, similarity, grouped, threads)
     bits = np.concatenate([group.bits[ids[kind == k] - firsts[k]] for k, group in enumerate(clusters)])
     template = np.where(kind == TEMPLATE, ids - firsts[TEMPLATE], -1)
-    measures = _measures(kind, np.diff(members.at), bits, found, made_of, template, pictures.hashed)
+    heads = members.values[members.at[:-1]]
+    made_of = _styles_of_findings(heads, template, templates, Tokens(texts.tokens, texts.token_at))
+    measures = _measures(kind, np.diff(members.at), bits, found, made_of, pictures.hashed)
     ranked = rank(measures)
     representative = members.values[members.at[:-1]]
     representative[kind == TEMPLATE] = tightest(templates, texts.key_lo)
@@ -237,6 +237,17 @@ def describe(
     order = np.lexsort((keys, -ranked.risk, -measures.n_rows, -measures.n_texts))
     family, parent = families(order, ranked.risk, members.at, numbers(chosen, members.values), len(chosen))
     return Findings(ids, by_risk, members, representative, template, measures, found, ranked, family, parent)
+
+
+def _styles_of_findings(heads: np.ndarray, template: np.ndarray, templates: Templates, streams: Tokens) -> Styles:
+    """heads: the first member of each finding; template: which template it is, -1 for other kinds."""
+    length = np.diff(streams.token_at[np.stack([heads, heads + 1], axis=1).astype(np.int64)], axis=1)[:, 0]
+    span = np.minimum(length, 255).astype(np.uint64) << np.uint64(8)
+    is_template = template >= 0
+    span[is_template] = templates.span[templates.member_at[template[is_template]]]
+    made_of = styles(heads, span, streams, _vocabulary())
+    release(*streams)
+    return made_of
 
 
 def write_clusters(audit: Audit, clusters: Clusters) -> None:

@@ -99,7 +99,8 @@ def terms(m: Measures) -> np.ndarray:
 def _domains(m: Measures, unknown: float) -> np.ndarray:
     """How far one site dominates. The words of a page stand on its own site anyway: there it is no evidence."""
     above = np.nan_to_num(m.focus, nan=unknown) - unknown
-    return np.where(above > 0, above * (1 - m.furniture), above)
+    out: np.ndarray = np.where(above > 0, above * (1 - m.furniture), above)
+    return out
 
 
 def repeated(m: Measures) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Of what a template's fixed part is made: shapes, and words about the page, the file or the offer, not the picture."""
+"""Of what the part that repeats is made: shapes, and words about the page, the file or the offer, not the picture."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ import numpy as np
 import pyarrow as pa
 
 from memaudit.jit import kernel, leaf
-from memaudit.ragged import blocks
-from memaudit.scratch import release
 from memaudit.text import alphabet as abc
 from memaudit.text.arrow import buffers
 from memaudit.text.lexer import lex_buffers
@@ -18,10 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from memaudit.detect.grams import Tokens
-    from memaudit.detect.templates import Templates
 
 TABLES = 3  # of furniture words, as in rules/boilerplate.toml
-BLOCK = 1 << 16  # templates passed over between two releases of mapped pages
 NEUTRAL = np.uint8(1 << TABLES)  # bit of words that count neither way
 _START, _END, _SEPARATOR_TOKEN, _FIRST_WORD = abc.START, abc.END, abc.SEPARATOR_TOKEN, abc.FIRST_WORD
 _TABLES, _NEUTRAL = TABLES, NEUTRAL
@@ -35,7 +31,7 @@ class Vocabulary(NamedTuple):
 
 
 class Styles(NamedTuple):
-    """By template, shares in [0, 1] of the fixed words, neutral ones apart (float32).
+    """By frame, shares in [0, 1] of the fixed words, neutral ones apart (float32).
 
     furniture: those in any table; tables: (n, TABLES), those in each; shapes: numbers, sizes, codes among words and
     shapes; opens: bool, whether the frame begins a caption and does not end it.
@@ -74,7 +70,7 @@ def _tables_of(token, known, tables):
 
 @kernel
 def _measure(text, span, tokens, token_at, known, tables, furniture, shares, shapes, opens):
-    """Frames whose first member is text[k], with its runs at span[k]."""
+    """Frame k has its runs at span[k] of text[k]."""
     for k in range(len(text)):
         first = token_at[np.int64(text[k])]
         counted = any_table = shaped = np.int64(0)
@@ -95,21 +91,23 @@ def _measure(text, span, tokens, token_at, known, tables, furniture, shares, sha
                 any_table += np.int64(held != 0)
                 for v in range(_TABLES):
                     shares[k, v] += np.float32(np.int64(held >> np.uint8(v)) & 1)
-        words = max(counted, np.int64(1))  # a number beside words of the page is the page's
-        furniture[k], shapes[k], opens[k] = any_table / words, shaped / max(counted + shaped, 1), starts and not ends
+        words = counted if counted > 0 else np.int64(1)  # a number beside words of the page is the page's
+        furniture[k], opens[k] = any_table / words, starts and not ends
+        shapes[k] = shaped / (counted + shaped) if shaped > 0 else 0.0
         for v in range(_TABLES):
             shares[k, v] /= words
 
 
-def styles(templates: Templates, streams: Tokens, words: Vocabulary) -> Styles:
-    """The style of every template's fixed part, as its first member holds it. O(fixed words)."""
-    n = len(templates)
+def styles(text: np.ndarray, span: np.ndarray | None, streams: Tokens, words: Vocabulary) -> Styles:
+    """The style of frames, each as one text holds it: text uint32, span uint64 (`frames.unpack`); without spans of
+    whole captions. O(fixed words)."""
+    n = len(text)
+    if span is None:
+        t = text.astype(np.int64)
+        length = np.minimum(streams.token_at[t + 1] - streams.token_at[t], 255)
+        span = length.astype(np.uint64) << np.uint64(8)
     out = Styles(
         np.zeros(n, np.float32), np.zeros((n, TABLES), np.float32), np.zeros(n, np.float32), np.zeros(n, np.bool_)
     )
-    first = templates.member_at[:-1]
-    for a, b in blocks(n, BLOCK):
-        entry = first[a:b]
-        _measure(templates.text[entry], templates.span[entry], *streams, *words, *(column[a:b] for column in out))
-        release(*streams)
+    _measure(text, span, *streams, *words, *out)
     return out

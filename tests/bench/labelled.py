@@ -18,9 +18,8 @@ import polars as pl
 
 from memaudit import store
 from memaudit.audit import detect, pictures_of
-from memaudit.clusters import assemble, measure_all, styles_of
+from memaudit.clusters import assemble, measure_all
 from memaudit.config import ScanConfig
-from memaudit.detect.grams import Tokens
 from memaudit.ingest import load_rows
 from memaudit.progress import Silent
 from memaudit.rank import terms
@@ -83,9 +82,8 @@ def _scan(path: Path, out: Path) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarr
     found = detect(audit, sources, choice, config, Silent())
     rows = load_rows(audit.work)
     clusters = assemble(found.texts.n_rows, found.stars, found.templates, found.bits)
-    made_of = styles_of(found.templates, Tokens(found.texts.tokens, found.texts.token_at))
     pictures = pictures_of(audit, found.texts, rows)
-    parts = list(measure_all(clusters, made_of, found.texts, rows, pictures, config.worker_count()))
+    parts = list(measure_all(clusters, found.templates, found.texts, rows, pictures, config.worker_count()))
     text = np.concatenate([group.text for group in clusters]).astype(np.int64)
     sizes = np.concatenate([np.diff(group.at) for group in clusters])
     record = audit.frame("members")["row"].to_numpy().astype(np.int64)

@@ -24,9 +24,10 @@ def style_of(captions: list[str], tmp_path: Path) -> dict[str, object]:
     lexed = lex_buffers(*buffers(pa.array([c.encode() for c in captions], pa.large_binary()))[:2])
     streams = Tokens(lexed.tokens, lexed.token_at)
     templates, _ = mine_templates(streams, 3, 1, 1 << 28, tmp_path)
-    found = styles(templates, streams, vocabulary([STOCK, PAGE, OPENER], "the a with"))
-    best = np.lexsort((-templates.bits, -np.diff(templates.member_at)))[0]
-    return {name: np.asarray(column[best]).tolist() for name, column in found._asdict().items()}
+    first = templates.member_at[np.lexsort((-templates.bits, -np.diff(templates.member_at)))[:1]]
+    words = vocabulary([STOCK, PAGE, OPENER], "the a with")
+    found = styles(templates.text[first], templates.span[first], streams, words)
+    return {name: np.asarray(column[0]).tolist() for name, column in found._asdict().items()}
 
 
 NAMES = "amber fox,blue whale song,crimson tide,dusty road,early bird gathering,fallen oak,grey goose".split(",")
@@ -51,6 +52,14 @@ def test_shapes_are_counted(tmp_path: Path) -> None:
     found = style_of([f"{name} quilted rug {i + 3} cm" for i, name in enumerate(NAMES)], tmp_path)
     assert found["shapes"] in (1 / 4, np.float32(1 / 3), np.float32(1 / 3).item())  # "3 cm" is one size or two words
     assert found["furniture"] == 0.0
+
+
+def test_whole_captions() -> None:
+    lexed = lex_buffers(*buffers(pa.array([b"buy a red kite", b"stock photo"], pa.large_binary()))[:2])
+    words = vocabulary([STOCK, PAGE, OPENER], "the a with")
+    found = styles(np.array([1, 0], np.uint32), None, Tokens(lexed.tokens, lexed.token_at), words)
+    assert found.furniture.tolist() == [1.0, np.float32(1 / 3)]
+    assert not found.opens.any()
 
 
 def test_a_vocabulary_is_lexed_like_captions() -> None:
