@@ -6,7 +6,7 @@ import itertools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 import polars as pl
@@ -26,12 +26,13 @@ from memaudit.scratch import release
 from memaudit.store import no_space_is_clear
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from memaudit.detect.stars import Stars
     from memaudit.ingest import Rows, Texts
     from memaudit.store import Audit
 
+T = TypeVar("T")
 SLICE = 1 << 18  # members measured, or written, at a time
 
 
@@ -113,21 +114,22 @@ def score_all(
     clusters: Clusters, templates: Templates, texts: Texts, rows: Rows, pictures: Pictures, threads: int
 ) -> Scores:
     """Risk and severity of every cluster. In slices: what a risk is made of is needed again for findings only."""
-    found = [score(part) for part in measure_all(clusters, templates, texts, rows, pictures, threads)]
+    found = list(for_all(clusters, templates, texts, rows, pictures, threads, score))
     if not found:
         return Scores(np.empty(0, np.float32), np.empty(0, np.int8))
     return Scores(*(np.concatenate(columns) for columns in zip(*found, strict=True)))
 
 
-def measure_all(
-    clusters: Clusters, templates: Templates, texts: Texts, rows: Rows, pictures: Pictures, threads: int
-) -> Iterator[Measures]:
-    """What ranking knows of all clusters, in slices and in order."""
+def for_all(
+    clusters: Clusters, templates: Templates, texts: Texts, rows: Rows, pictures: Pictures, threads: int,
+    judge: Callable[[Measures], T],
+) -> Iterator[T]:  # fmt: skip
+    """What `judge` makes of what ranking knows of all clusters, in slices and in order."""
     chosen = choose(len(texts.n_rows), (group.text for group in clusters))
     grouped = rows_by_text(chosen, texts.n_rows, rows.text, rows.image, rows.site, pictures.placeholders)
     streams = Tokens(texts.tokens, texts.token_at)
 
-    def measured(part: tuple[int, int, int]) -> Measures:
+    def judged(part: tuple[int, int, int]) -> T:
         kind, first, last = part
         at, text, similarity, bits = clusters[kind]
         kinds, n_texts = np.full(last - first, kind, np.int8), np.diff(at[first : last + 1])
@@ -136,10 +138,10 @@ def measure_all(
         spans = templates.span[heads] if kind == TEMPLATE else None
         made_of = styles(text[heads], spans, streams, _vocabulary())
         release(*streams)
-        return _measures(kinds, n_texts, bits[first:last], found, made_of, pictures.hashed)
+        return judge(_measures(kinds, n_texts, bits[first:last], found, made_of, pictures.hashed))
 
     with ThreadPoolExecutor(threads) as pool:
-        yield from pool.map(measured, [(k, *ab) for k, group in enumerate(clusters) for ab in slices(group.at)])
+        yield from pool.map(judged, [(k, *ab) for k, group in enumerate(clusters) for ab in slices(group.at)])
 
 
 def _measures(

@@ -1,9 +1,43 @@
-"""Sorting inside kernels: one small shell sort, because numba compiles numpy's sorts anew for every type, 1 to 3 s
-each."""
+"""Sorting: one small shell sort for kernels, because numba compiles numpy's sorts anew for every type, 1 to 3 s each;
+and positions that sort 64-bit keys."""
 
 from __future__ import annotations
 
+import numpy as np
+
 from memaudit.jit import leaf
+
+
+def stable_order(keys: np.ndarray) -> np.ndarray:
+    """Positions that sort uint64 keys, equal keys in order of position; fewer than 2^32 keys.
+
+    High halves are packed with positions into one integer, which numpy sorts ten times faster than it argsorts; keys
+    that differ in their low half only are then put right.
+    """
+    packed = (keys & np.uint64(0xFFFFFFFF00000000)) | np.arange(len(keys), dtype=np.uint64)
+    packed.sort()
+    order = (packed & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    _mend_order(keys, order)
+    return order
+
+
+@leaf
+def _mend_order(keys, order):
+    first = 0
+    for i in range(1, len(order) + 1):
+        if i < len(order) and keys[order[i]] >> np.uint64(32) == keys[order[first]] >> np.uint64(32):
+            continue
+        mixed = False
+        for k in range(first + 1, i):
+            mixed |= keys[order[k]] != keys[order[first]]
+        if mixed:
+            for k in range(first + 1, i):  # a short run, in order of position: insertion keeps that order among equals
+                position, at = order[k], k
+                while at > first and keys[order[at - 1]] > keys[position]:
+                    order[at] = order[at - 1]
+                    at -= 1
+                order[at] = position
+        first = i
 
 
 @leaf

@@ -56,6 +56,10 @@ class Proposals:
         release(*columns)
         return out[0][:n], out[1][:n], out[2][:n]
 
+    def forget_counts(self) -> None:
+        """Give the filter's memory back: no part is read again."""
+        self.seen = np.zeros(1, np.uint8)
+
     def text_bits(self) -> np.ndarray:
         return read_column(self.folder / "text_bits", "f4")
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from memaudit.detect.grams import END_BITS, SEPARATOR_BITS, SHAPE_BITS
+from memaudit.detect.ordering import stable_order
 from memaudit.jit import kernel, leaf
 from memaudit.ragged import offsets_of
 from memaudit.text import alphabet as abc
@@ -196,7 +197,7 @@ def merge(skeletons: Skeletons, supports: np.ndarray) -> tuple[Skeletons, np.nda
     is refused.
     """
     hashes, what = _widen(*skeletons)
-    order = np.argsort(hashes, kind="stable")
+    order = stable_order(hashes)
     is_known = np.isin(hashes, hashes_of(*skeletons))
     kept = _merged(order, hashes, what, is_known, skeletons.tokens, skeletons.at)
     at = offsets_of(np.diff(skeletons.at)[what[kept, 0]] - (what[kept, 1] >= 0))

@@ -19,6 +19,7 @@ from memaudit.detect import frames as fr
 from memaudit.detect import grams
 from memaudit.detect.closure import grow
 from memaudit.detect.holders import holders
+from memaudit.detect.ordering import stable_order
 from memaudit.detect.proposals import propose
 from memaudit.detect.skeletons import bits_of, hashes_of, joined, merge, skeletons_of
 from memaudit.jit import kernel, leaf
@@ -138,38 +139,6 @@ def _starts(sorted_hashes, least):
     return out[:n]
 
 
-def stable_order(keys: np.ndarray) -> np.ndarray:
-    """Positions that sort uint64 keys, equal keys in order of position; fewer than 2^32 keys.
-
-    High halves are packed with positions into one integer, which numpy sorts ten times faster than it argsorts; keys
-    that differ in their low half only are then put right.
-    """
-    packed = (keys & np.uint64(0xFFFFFFFF00000000)) | np.arange(len(keys), dtype=np.uint64)
-    packed.sort()
-    order = (packed & np.uint64(0xFFFFFFFF)).astype(np.int64)
-    _mend_order(keys, order)
-    return order
-
-
-@leaf
-def _mend_order(keys, order):
-    first = 0
-    for i in range(1, len(order) + 1):
-        if i < len(order) and keys[order[i]] >> np.uint64(32) == keys[order[first]] >> np.uint64(32):
-            continue
-        mixed = False
-        for k in range(first + 1, i):
-            mixed |= keys[order[k]] != keys[order[first]]
-        if mixed:
-            for k in range(first + 1, i):  # a short run, in order of position: insertion keeps that order among equals
-                position, at = order[k], k
-                while at > first and keys[order[at - 1]] > keys[position]:
-                    order[at] = order[at - 1]
-                    at -= 1
-                order[at] = position
-        first = i
-
-
 def mine_templates(
     streams: Tokens, min_support: int, threads: int, memory: int, folder: Path, steps: Steps | None = None,
     advance: Callable[[int], None] = lambda _: None, expected: np.ndarray | None = None,
@@ -202,6 +171,7 @@ def mine_templates(
             return len(known["bits"])
 
         sizes = list(pool.map(group, proposals.parts()))
+        proposals.forget_counts()
         chosen = _choose(sizes, lambda part: _Groups(**(steps.get(f"group-{part}") or {})), n, pool)
         return _settle(chosen, streams, grams.Counts(**(steps.get("counted") or {})), total, min_support, pool), total
 

@@ -70,10 +70,23 @@ def captions_file(folder: Path, rows: int, language: str = "mixed") -> Path:
 
 
 def scan(key: str, title: str, file: Path, rows: int, folder: Path, *options: str, **environment: str) -> Case:
-    """A whole `memaudit scan --fresh` of `file`."""
+    """A whole `memaudit scan --fresh` of `file`, without spaCy: it is an extra, which is installed here for the tests."""
 
     def command(data: Path, audit: Path) -> list[str | Path]:
-        return [sys.executable, "-m", "memaudit", "--quiet", "scan", data, "-o", audit, "--fresh", *options]
+        return [
+            sys.executable,
+            "-m",
+            "memaudit",
+            "--quiet",
+            "scan",
+            data,
+            "-o",
+            audit,
+            "--fresh",
+            "--ner",
+            "none",
+            *options,
+        ]
 
     audit, start = (
         folder / f"audit-{key.replace(' ', '-')}",

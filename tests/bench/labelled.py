@@ -18,7 +18,7 @@ import polars as pl
 
 from memaudit import store
 from memaudit.audit import detect, pictures_of
-from memaudit.clusters import assemble, measure_all
+from memaudit.clusters import assemble, for_all
 from memaudit.config import ScanConfig
 from memaudit.ingest import load_rows
 from memaudit.progress import Silent
@@ -83,11 +83,12 @@ def _scan(path: Path, out: Path) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarr
     rows = load_rows(audit.work)
     clusters = assemble(found.texts.n_rows, found.stars, found.templates, found.bits)
     pictures = pictures_of(audit, found.texts, rows)
-    parts = list(measure_all(clusters, found.templates, found.texts, rows, pictures, config.worker_count()))
+    threads = config.worker_count()
+    parts = list(for_all(clusters, found.templates, found.texts, rows, pictures, threads, terms))
     text = np.concatenate([group.text for group in clusters]).astype(np.int64)
     sizes = np.concatenate([np.diff(group.at) for group in clusters])
     record = audit.frame("members")["row"].to_numpy().astype(np.int64)
-    measured = np.concatenate([terms(part) for part in parts])
+    measured = np.concatenate(parts)
     return measured, (text, np.repeat(np.arange(len(sizes)), sizes)), np.array(rows.text, np.int64), record
 
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from memaudit.detect.frames import unpack
 from memaudit.detect.grams import tables_for
-from memaudit.detect.ordering import shell_sort
+from memaudit.detect.ordering import shell_sort, stable_order
 from memaudit.detect.slots import describe_slots
-from memaudit.detect.templates import Templates, mine_templates, stable_order
+from memaudit.detect.templates import Templates, mine_templates
 from memaudit.scratch import Steps
 from memaudit.text.spelling import spell
 from tests.detect.conftest import tokens_of
