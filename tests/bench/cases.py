@@ -70,7 +70,7 @@ def captions_file(folder: Path, rows: int, language: str = "mixed") -> Path:
 
 
 def scan(key: str, title: str, file: Path, rows: int, folder: Path, *options: str, **environment: str) -> Case:
-    """A whole `memaudit scan --fresh` of `file`, without spaCy: it is an extra, which is installed here for the tests."""
+    """A whole `memaudit scan --fresh` of `file`, without spaCy: that is an extra, here only for the tests."""
 
     def command(data: Path, audit: Path) -> list[str | Path]:
         return [
