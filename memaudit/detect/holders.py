@@ -17,6 +17,7 @@ from memaudit.ragged import blocks, owners
 from memaudit.scratch import release
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from concurrent.futures import ThreadPoolExecutor
 
     from memaudit.detect.grams import Counts, Tokens
@@ -28,6 +29,10 @@ MARKS = 16  # bits a pair in the filter that spares most look-ups
 _KNUTH = np.uint64(0x9E3779B97F4A7C15)
 
 
+Entries = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""owner (int64: a skeleton), text (uint32) and span (uint64, `frames.unpack`) of texts that hold skeletons."""
+
+
 class Places(NamedTuple):
     """Pairs of neighbours and the skeletons that are looked for where they occur."""
 
@@ -36,14 +41,6 @@ class Places(NamedTuple):
     place: np.ndarray  # int64: number of the pair, by place in `keys`
     at: np.ndarray  # int64: pair p owns owner[at[p]:at[p + 1]]
     owner: np.ndarray  # int64: skeletons
-
-
-class Holders(NamedTuple):
-    """Texts by skeleton: entries owner (int64), text (uint32, ascending for each owner) and span (uint64)."""
-
-    owner: np.ndarray
-    text: np.ndarray
-    span: np.ndarray
 
 
 def rarest_pairs(skeletons: Skeletons, counts: Counts) -> tuple[np.ndarray, np.ndarray]:
@@ -185,9 +182,9 @@ def _look(tokens, token_at, first, last, marks, keys, place, list_at, owners, sk
 
 def holders(
     skeletons: Skeletons, supports: np.ndarray, counts: Counts, streams: Tokens, pool: ThreadPoolExecutor
-) -> tuple[Holders, np.ndarray]:
-    """Every text that holds a skeleton, and of which skeletons that is known (bool): not of those whose rarest pair is
-    common, because other templates of the same words would be looked at again and again.
+) -> tuple[Iterator[Entries], np.ndarray]:
+    """Every text that holds a skeleton, texts ascending, and of which skeletons that is known (bool): not of those
+    whose rarest pair is common, because other templates of the same words would be looked at again and again.
 
     supports: int64, how many texts hold each at least. Work is linear in their sum, besides one pass over all tokens.
     """
@@ -195,12 +192,9 @@ def holders(
     looked = (times > 0) & (times <= PATIENCE * supports + SLACK)
     places = places_of(hashes[looked], np.flatnonzero(looked))
 
-    def look(part: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        found: tuple[np.ndarray, np.ndarray, np.ndarray] = _look(*streams, *part, *places, *skeletons)
+    def look(part: tuple[int, int]) -> Entries:
+        found: Entries = _look(*streams, *part, *places, *skeletons)
         release(*streams)
         return found
 
-    parts = list(pool.map(look, blocks(len(streams.token_at) - 1, BLOCK)))
-    none = (np.empty(0, np.int64), np.empty(0, np.uint32), np.empty(0, np.uint64))
-    owner, text, span = (np.concatenate(column) for column in zip(none, *parts, strict=True))
-    return Holders(owner, text, span), looked
+    return pool.map(look, blocks(len(streams.token_at) - 1, BLOCK)), looked

@@ -2,10 +2,10 @@
 captions at least.
 
 First n-grams are counted (`grams`), then every caption proposes its frames (`frames`, `proposals`), frames whose hash
-occurs too rarely are dropped, and the rest are grouped exactly, part by part. What some caption picks is then settled:
-templates that differ by one word are merged (`skeletons`), all captions that hold one are found (`holders`), and what
-all of these share is added (`closure`). A caption may be in several templates: a family's variants overlap, and
-`families` says which belong together.
+occurs too rarely are dropped, and the rest are grouped exactly, part by part. What some caption picks is then settled
+(`settling`): templates that differ by one word are merged (`skeletons`), all captions that hold one are found
+(`holders`), and what all of these share is added (`closure`). A caption may be in several templates: a family's
+variants overlap, and `families` says which belong together.
 """
 
 from __future__ import annotations
@@ -17,13 +17,11 @@ import numpy as np
 
 from memaudit.detect import frames as fr
 from memaudit.detect import grams
-from memaudit.detect.closure import grow
-from memaudit.detect.holders import holders
 from memaudit.detect.ordering import stable_order
 from memaudit.detect.proposals import propose
-from memaudit.detect.skeletons import bits_of, hashes_of, joined, merge, skeletons_of
+from memaudit.detect.settling import settle
 from memaudit.jit import kernel, leaf
-from memaudit.ragged import Pieces, offsets_of, pick
+from memaudit.ragged import offsets_of
 from memaudit.scratch import Steps
 
 if TYPE_CHECKING:
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from memaudit.detect.grams import Tokens
-    from memaudit.detect.holders import Holders
     from memaudit.detect.proposals import Proposals
 
 LEAF_POWER, FAMILY_POWER = 0.5, 2.0  # weight of support when a text picks its own template, and the family above it
@@ -173,7 +170,10 @@ def mine_templates(
         sizes = list(pool.map(group, proposals.parts()))
         proposals.forget_counts()
         chosen = _choose(sizes, lambda part: _Groups(**(steps.get(f"group-{part}") or {})), n, pool)
-        return _settle(chosen, streams, grams.Counts(**(steps.get("counted") or {})), total, min_support, pool), total
+        settled = settle(chosen, streams, total, min_support, folder, steps, pool)
+        del chosen
+        sizes = [len(own) for own in settled.told]
+        return _choose(sizes, lambda part: _Groups(**settled.part(part)), n, pool, settled.merged), total
 
 
 def _choose(
@@ -200,60 +200,6 @@ def _choose(
     parts = [_take(load(p), np.flatnonzero(chosen[start[p] : start[p + 1]])) for p in range(len(sizes))]
     member_at = offsets_of(np.concatenate([np.diff(p.member_at) for p in parts]))
     return Templates(member_at, *(np.concatenate([p[k] for p in parts]) for k in range(1, 5)))
-
-
-def _settle(
-    chosen: Templates, streams: Tokens, counts: grams.Counts, total_bits: np.ndarray, least: int,
-    pool: ThreadPoolExecutor,
-) -> Templates:  # fmt: skip
-    """Variants merged, every template with all texts that hold it and all that these share, and chosen anew among
-    these; what was merged stays. In the order of their skeletons' hashes."""
-    firsts, supports = chosen.member_at[:-1], np.diff(chosen.member_at)
-    known = skeletons_of(chosen.text[firsts], chosen.span[firsts], streams)
-    merged, of_merged = merge(known, supports)
-    every = joined(known, merged)
-    found, looked = holders(every, np.concatenate([supports, of_merged]), counts, streams, pool)
-    owner, text, span = _with_unlooked(chosen, looked, found)
-    order = stable_order(owner.astype(np.uint64) << np.uint64(32))
-    text, span, sizes = text[order], span[order], np.bincount(owner, minlength=len(every))
-    at = offsets_of(sizes)
-    span = grow(at, text, span, streams, counts.bits, pool)
-    kept = np.flatnonzero(sizes >= least)
-    grown = skeletons_of(text[at[kept]], span[at[kept]], streams)
-    hashes = hashes_of(*grown)
-    by = np.lexsort((-sizes[kept], hashes))  # what has grown to the same words is the same: the larger one stays
-    by = by[np.concatenate([[True], hashes[by[1:]] != hashes[by[:-1]]])] if len(by) else by
-    own = pick(np.arange(len(text)), at, kept[by])
-    groups, evidence = _measured(
-        Pieces(own.at, text[own.values]), span[own.values], bits_of(grown, counts.bits)[by], total_bits
-    )
-    told = np.flatnonzero(evidence >= fr.least_evidence(len(total_bits)))
-    groups, is_merged = _Groups(*_take(groups, told)), np.isin(hashes[by], hashes[kept >= len(known)])[told]
-    return _choose([len(told)], lambda _: groups, len(total_bits), pool, is_merged)
-
-
-def _measured(
-    templates: Pieces, span: np.ndarray, bits: np.ndarray, total_bits: np.ndarray
-) -> tuple[_Groups, np.ndarray]:
-    """Groups with their shares, and their evidence (see `frames.least_evidence`)."""
-    at, text = templates
-    support = np.diff(at)
-    owner = np.repeat(np.arange(len(bits)), support)
-    share = np.minimum(bits[owner] / np.maximum(total_bits[text], 1e-6), 1).astype(np.float32)
-    mean = np.bincount(owner, weights=share, minlength=len(bits)) / np.maximum(support, 1)
-    evidence = np.minimum(bits, _CAP) * mean * np.log2(np.maximum(support, 1)) ** LEAF_POWER
-    return _Groups(at, text, span, share, bits), evidence
-
-
-def _with_unlooked(chosen: Templates, looked: np.ndarray, found: Holders) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(owner, text, span) of all holders, and the known members of what was not looked for."""
-    owner = np.repeat(np.arange(len(chosen)), np.diff(chosen.member_at))
-    left = ~looked[owner]
-    return (
-        np.concatenate([owner[left], found.owner]),
-        np.concatenate([chosen.text[left], found.text]),
-        np.concatenate([chosen.span[left], found.span]),
-    )
 
 
 def _take(groups: _Groups, chosen: np.ndarray) -> Templates:

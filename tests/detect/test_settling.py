@@ -133,8 +133,9 @@ def test_holders_are_all_texts_that_hold_a_skeleton(captions: list[tuple[int, ..
     streams = streams_of(captions)
     with ThreadPoolExecutor(2) as pool:
         found, looked = ho.holders(skeletons(written), np.full(len(written), 3), counts_of(streams), streams, pool)
-    held = {(k, t): unpack(s) for k, t, s in zip(*(c.tolist() for c in found), strict=True)}
-    assert len(held) == len(found.owner)
+        entries = [entry for part in found for entry in zip(*(c.tolist() for c in part), strict=True)]
+    held = {(k, t): unpack(s) for k, t, s in entries}
+    assert len(held) == len(entries)
     for k, runs in enumerate(written):
         places = {t: place(runs, caption) for t, caption in enumerate(captions)}
         if looked[k]:
@@ -149,7 +150,8 @@ def test_a_common_pair_is_no_place_to_look() -> None:
     with ThreadPoolExecutor(1) as pool:
         for support, looked in ((3, False), (100, True)):
             found = ho.holders(skeletons([((a, b),)]), np.array([support]), counts_of(streams), streams, pool)
-            assert (found[1].tolist(), len(found[0].text)) == ([looked], 200 * looked)
+            n = sum(len(text) for _, text, _ in found[0])
+            assert (found[1].tolist(), n) == ([looked], 200 * looked)
 
 
 def grown(captions: list[tuple[int, ...]], runs: Runs, bits: float = 9.0) -> tuple[list[Runs], list[int]]:

@@ -130,10 +130,17 @@ def test_memory_does_not_matter(rng: np.random.Generator) -> None:
         assert np.array_equal(wide, narrow)
 
 
+def test_parts_do_not_matter(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    captions = family(rng) + [f"{c} {t} on a hill" for c in COLOURS for t in THINGS] + noise(rng, 200)
+    whole = found(captions)
+    monkeypatch.setattr(settling, "PART", 40)
+    assert found(captions) == whole
+
+
 def test_a_mine_that_was_cut_off_goes_on(rng: np.random.Generator) -> None:
     streams = tokens_of(family(rng) + noise(rng, 300))
     whole = mine(streams)[0]
-    for last in range(6):  # counts, frames, four groups
+    for last in range(7):  # counts, frames, four groups, one settled part
         steps = CutOff(last)
         with tempfile.TemporaryDirectory() as folder:
             with pytest.raises(InterruptedError):
