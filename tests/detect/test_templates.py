@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from memaudit.detect import settling
 from memaudit.detect.frames import unpack
 from memaudit.detect.grams import tables_for
 from memaudit.detect.ordering import shell_sort, stable_order
