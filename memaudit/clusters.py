@@ -137,7 +137,6 @@ def for_all(
         heads = at[first:last]
         spans = templates.span[heads] if kind == TEMPLATE else None
         made_of = styles(text[heads], spans, streams, _vocabulary())
-        release(*streams)
         return judge(_measures(kinds, n_texts, bits[first:last], found, made_of, pictures.hashed))
 
     with ThreadPoolExecutor(threads) as pool:

@@ -13,7 +13,9 @@ import numpy as np
 
 from memaudit.detect import frames as fr
 from memaudit.detect import grams
+from memaudit.detect.chosen import gather_streams
 from memaudit.detect.closure import grow
+from memaudit.detect.grams import Tokens
 from memaudit.detect.holders import holders
 from memaudit.detect.ordering import stable_order
 from memaudit.detect.skeletons import bits_of, hashes_of, joined, merge, skeletons_of
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
     from pathlib import Path
 
-    from memaudit.detect.grams import Tokens
     from memaudit.detect.templates import Templates
     from memaudit.scratch import Steps
 
@@ -87,7 +88,8 @@ def _spill(
     """Write (owner, text, span) of all holders, and the known members of what was not looked for, by part of their
     owners. Returns how many templates were known, and how many there are with the merged ones."""
     supports = np.diff(chosen.member_at)
-    known = skeletons_of(chosen.text[chosen.member_at[:-1]], chosen.span[chosen.member_at[:-1]], streams)
+    firsts = chosen.member_at[:-1]
+    known = skeletons_of(*_apart(chosen.text[firsts], streams, chosen.span[firsts]))
     merged, of_merged = merge(known, supports)
     every = joined(known, merged)
     counts = grams.Counts(**(steps.get("counted") or {}))
@@ -104,6 +106,14 @@ def _spill(
         for column in own:
             column.close()
     return len(known), len(every)
+
+
+def _apart(text: np.ndarray, streams: Tokens, span: np.ndarray) -> tuple[np.ndarray, np.ndarray, Tokens]:
+    """(numbers of texts, their spans, streams of these texts alone). Members are read in the order of templates: from
+    mapped streams that would touch nearly every page before any could be given back."""
+    own, number = np.unique(text, return_inverse=True)
+    copied = gather_streams(streams.tokens, streams.token_at, own)
+    return number.astype(np.uint32), span, Tokens(copied.values, copied.at)
 
 
 def _path(folder: Path, part: int, column: str) -> Path:
@@ -132,14 +142,16 @@ def _settle_part(
     sizes = np.bincount(np.asarray(columns[0]).astype(np.int64) - first, minlength=last - first)
     release(*columns)
     at = offsets_of(sizes)
-    span = grow(at, text, span, streams, word_bits, pool)
+    number, span, own_streams = _apart(text, streams, span)
+    span = grow(at, number, span, own_streams, word_bits, pool)
     kept = np.flatnonzero(sizes >= least)
-    grown = skeletons_of(text[at[kept]], span[at[kept]], streams)
+    grown = skeletons_of(number[at[kept]], span[at[kept]], own_streams)
+    del number, own_streams
     own = pick(np.arange(len(text)), at, kept)
     bits, hashes = bits_of(grown, word_bits), hashes_of(*grown)
     text, span = text[own.values], span[own.values]
     share, evidence = _measured(own.at, text, bits, total_bits)
-    release(total_bits, *streams)
+    release(total_bits)
     return {
         "owner": kept + first, "at": own.at, "text": text, "span": span, "share": share, "bits": bits, "hash": hashes,
         "evidence": evidence,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from memaudit.detect.chosen import gather_streams
 from memaudit.jit import kernel, leaf
 from memaudit.text import alphabet as abc
 from memaudit.text.arrow import buffers
@@ -102,12 +103,12 @@ def styles(text: np.ndarray, span: np.ndarray | None, streams: Tokens, words: Vo
     """The style of frames, each as one text holds it: text uint32, span uint64 (`frames.unpack`); without spans of
     whole captions. O(fixed words)."""
     n = len(text)
+    own, number = np.unique(text, return_inverse=True)  # in order: what is mapped is given back on the way
+    copied = gather_streams(streams.tokens, streams.token_at, own)
     if span is None:
-        t = text.astype(np.int64)
-        length = np.minimum(streams.token_at[t + 1] - streams.token_at[t], 255)
-        span = length.astype(np.uint64) << np.uint64(8)
+        span = np.minimum(np.diff(copied.at)[number], 255).astype(np.uint64) << np.uint64(8)
     out = Styles(
         np.zeros(n, np.float32), np.zeros((n, TABLES), np.float32), np.zeros(n, np.float32), np.zeros(n, np.bool_)
     )
-    _measure(text, span, *streams, *words, *out)
+    _measure(number.astype(np.uint32), span, copied.values, copied.at, *words, *out)
     return out
