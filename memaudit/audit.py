@@ -84,8 +84,7 @@ def scan(
 
     data: files, globs, folders. fresh: replace an audit of other input or configuration; without it the same input and
     configuration continue an interrupted scan or return the finished one. allow: the allow-list, where it is not beside
-    `out`. Raises BadInput when nothing can be read,
-    UsageError when `out` is refused.
+    `out`. Raises BadInput when nothing can be read, UsageError when `out` is refused.
     """
     progress, started = progress or Silent(), time.monotonic()
     choice = ColumnChoice.of(config.identity())

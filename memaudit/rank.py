@@ -34,10 +34,8 @@ class Measures(NamedTuple):
     bits: np.ndarray  # fixed information of the representative
     share: np.ndarray  # mean over members: fixed share (template), similarity (near), 1 (exact)
     focus: np.ndarray  # share of the largest site; NaN where it is not known
-    furniture: (
-        np.ndarray
-    )  # share of a template's fixed words that are about the page, the file or the offer; 0 for others
-    shapes: np.ndarray  # share of a template's fixed words that are numbers, sizes, codes; 0 for others
+    furniture: np.ndarray  # share of the fixed words that are about the page, the file or the offer
+    shapes: np.ndarray  # share of the fixed words that are numbers, sizes, codes
     style: np.ndarray  # int8: which table of furniture words holds most of them, -1 where they are fewer than half
     n_pictured: np.ndarray  # rows with a picture
     n_images: np.ndarray  # distinct ones among them

@@ -12,6 +12,7 @@ import numpy as np
 from memaudit.detect import counting
 from memaudit.detect.chosen import Chosen, is_chosen, number_of
 from memaudit.detect.counting import count_values, workspace
+from memaudit.detect.ordering import lower_bound
 from memaudit.jit import kernel, leaf
 from memaudit.ragged import blocks
 from memaudit.scratch import release
@@ -62,13 +63,7 @@ def _start(bits, first, n_rows, row_at, n, total):
 @leaf
 def _short(key, placeholders):
     """32 bits of a picture's key; placeholders: uint64, ascending."""
-    low, high = 0, len(placeholders)
-    while low < high:
-        middle = (low + high) // 2
-        if placeholders[middle] < key:
-            low = middle + 1
-        else:
-            high = middle
+    low = lower_bound(placeholders, key)
     if low < len(placeholders) and placeholders[low] == key:
         return _PLACEHOLDER
     short = np.uint32((key ^ (key >> np.uint64(32))) & np.uint64(0xFFFFFFFF))

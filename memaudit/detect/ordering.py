@@ -41,6 +41,19 @@ def _mend_order(keys, order):
 
 
 @leaf
+def lower_bound(values, key):
+    """The first position of an ascending array whose value is not below `key`."""
+    low, high = 0, len(values)
+    while low < high:
+        middle = (low + high) // 2
+        if values[middle] < key:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@leaf
 def shell_sort(values):
     """Sort an array ascending, in place. Gaps of Ciura (2001), then times 2.25; meant for short arrays, fair on long
     ones."""

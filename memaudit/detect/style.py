@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from memaudit.detect.chosen import gather_streams
+from memaudit.detect.ordering import lower_bound
 from memaudit.jit import kernel, leaf
 from memaudit.text import alphabet as abc
 from memaudit.text.arrow import buffers
@@ -59,13 +60,7 @@ def vocabulary(tables: Sequence[str], neutral: str) -> Vocabulary:
 
 @leaf
 def _tables_of(token, known, tables):
-    low, high = 0, len(known)
-    while low < high:
-        middle = (low + high) // 2
-        if known[middle] < token:
-            low = middle + 1
-        else:
-            high = middle
+    low = lower_bound(known, token)
     return tables[low] if low < len(known) and known[low] == token else np.uint8(0)
 
 

@@ -17,7 +17,6 @@ from tests.bench.hard_templates import NOISE, HardSet, hard_set
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -88,21 +87,32 @@ def test_the_broadest_that_is_about_as_risky_stands_for_a_finding() -> None:
     assert tq._lifted(risk, parent) == {1: 4, 2: 4, 3: 3, 4: 4}
 
 
-@pytest.mark.slow
-def test_memaudit_reaches_its_aim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = tmp_path / "page.md"
+@pytest.fixture(scope="module")
+def quality(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tq.Quality]:
+    """Scores of a small run, by set and tool; what it prints and writes is checked on the way."""
+    folder, found, row_of = tmp_path_factory.mktemp("quality"), {}, tq.row_of
+    page = folder / "page.md"
     page.write_text("<!-- template quality -->\n<!-- /template quality -->\n")
-    found: dict[str, tq.Quality] = {}
-    row_of = tq.row_of
-    monkeypatch.setattr(tq, "row_of", lambda name, title, result, scored, ours: (
-        found.setdefault(f"{name} {title}", scored), row_of(name, title, result, scored, ours))[1])  # fmt: skip
-    text = tq.main(["--templates", "200", "--folder", str(tmp_path), "--page", str(page)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tq, "row_of", lambda name, title, result, scored, ours: (
+            found.setdefault(f"{name} {title}", scored), row_of(name, title, result, scored, ours))[1])  # fmt: skip
+        text = tq.main(["--templates", "200", "--folder", str(folder), "--page", str(page)])
     assert "| hard | memaudit |" in text
     assert text in page.read_text()
-    assert str(tmp_path) not in text
-    hard, sample = found["hard memaudit"], found["sample memaudit"]
+    assert str(folder) not in text
+    return found
+
+
+@pytest.mark.slow
+def test_memaudit_reaches_its_aim(quality: dict[str, tq.Quality]) -> None:
+    hard, sample = quality["hard memaudit"], quality["sample memaudit"]
     assert min(hard.f1, hard.f1_by_template) >= 0.95
     assert hard.exact >= 0.7
     assert sample.f1_by_template >= 0.98
     assert sample.exact >= 0.97
-    assert found["sample memaudit, low and above"].precision >= 0.85
+
+
+@pytest.mark.slow
+@pytest.mark.xfail(strict=True, reason="precision .896: the fitted low band lists more phrases (docs/templates.md)")
+def test_low_and_above_is_precise(quality: dict[str, tq.Quality]) -> None:
+    assert quality["sample memaudit, low and above"].precision >= 0.95

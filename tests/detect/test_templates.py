@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -188,3 +189,9 @@ def test_order_is_stable_and_shell_sort_sorts(keys: list[int]) -> None:
     assert stable_order(values).tolist() == np.argsort(values, kind="stable").tolist()
     shell_sort(values)
     assert values.tolist() == sorted(keys)
+
+
+@given(st.lists(st.integers(0, 40), max_size=30), st.integers(0, 41))
+def test_lower_bound_is_that_of_bisect(values: list[int], key: int) -> None:
+    values.sort()
+    assert lower_bound(np.array(values, np.uint64), np.uint64(key)) == bisect.bisect_left(values, key)
