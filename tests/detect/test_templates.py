@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from memaudit.detect import settling
 from memaudit.detect.frames import unpack
 from memaudit.detect.grams import tables_for
-from memaudit.detect.ordering import shell_sort, stable_order
+from memaudit.detect.ordering import lower_bound, shell_sort, stable_order
 from memaudit.detect.slots import describe_slots
 from memaudit.detect.templates import Templates, mine_templates
 from memaudit.scratch import Steps
