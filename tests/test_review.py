@@ -13,9 +13,9 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memaudit import review as module
 from memaudit.allow import Entry, append, load
 from memaudit.cli import main
+from memaudit.cli import review as module
 from memaudit.precision import wilson
 from tests.report.synthetic import TOTALS, captions, clusters, write_audit
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from memaudit.cli.root import SEVERITIES
 from memaudit.errors import UsageError
 from memaudit.streams import STDOUT, colored, deliver, say, width
 
 if TYPE_CHECKING:
     from memaudit.store import Audit
 
-SEVERITIES = ("info", "low", "medium", "high", "critical")  # as in schemas, which would load polars
 KEYS = {"y": "dangerous", "n": "false alarm or accepted", "s": "skip", "b": "back", "q": "quit"}
 DEFAULT_REASON = "false alarm"
 MEMBERS = 5  # shown of a finding
