@@ -1,1 +1,1 @@
-"""Evidence: what a model does with the prompts of an audit. Torch and diffusers are imported only in the modules here."""
+"""Evidence from a model's own behaviour: `run` is the verification on one page, and importing this loads nothing heavy."""
