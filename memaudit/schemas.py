@@ -23,6 +23,14 @@ KIND = pl.Enum(KINDS)
 SEVERITY = pl.Enum(SEVERITIES)
 CONFIDENCE = pl.Enum(CONFIDENCES)
 
+PROMPT_KINDS = ("caption", "unseen", "trigger", "control")
+VERDICT_NAMES = ("verbatim", "template", "not_replicated", "screened", "not_run", "error")
+RELATIONS = ("trained", "finetuned", "unrelated")  # of a model to the dataset
+COPIED = ("verbatim", "template", "none", "unjudged")  # what one picture is
+
+PROMPT_KIND = pl.Enum(PROMPT_KINDS)
+VERDICT = pl.Enum(VERDICT_NAMES)
+
 SLOT = pl.Struct({"type": pl.String, "distinct": pl.UInt32, "values": pl.List(pl.String), "counts": pl.List(pl.UInt32)})
 
 FEATURES = (
@@ -30,6 +38,17 @@ FEATURES = (
     *("shapes", "boilerplate"),
 )
 """What can add to a risk, in the order reports show it (the weights are in rules/risk.toml)."""
+
+SIGNALS = (
+    *("magnitude", "magnitude_rank"),  # mean over seeds; share of controls below it
+    "distance",  # median over pictures: tiled l2 to the nearest picture of the cluster
+    *("region_distance", "region_share"),  # the same in the copied region; its share of the picture
+    "agreement",  # between seeds
+    *("caption_rate", "unseen_rate", "trigger_rate"),  # copies among the pictures of one kind of prompt
+)
+"""What a verdict was told from, where it was measured."""
+
+WORD_WEIGHT = pl.Struct({"word": pl.String, "weight": pl.Float32})
 
 
 def _schema(columns: dict[str, Any]) -> pl.Schema:
@@ -131,9 +150,49 @@ FINDINGS = _schema(
     }
 )
 
+SAMPLES = _schema(
+    {
+        "fingerprint": pl.String,  # of the finding that was tested; "" for controls that stand for none
+        "model": pl.String,
+        "prompt_kind": PROMPT_KIND,
+        "prompt": pl.String,
+        "seed": pl.UInt64,
+        "path": pl.String,  # relative to the audit folder
+        "copied": pl.String,  # of COPIED
+        "distance": pl.Float32,  # tiled l2 to the nearest picture
+        "nearest_image": pl.String,
+    }
+)
+
+VERDICTS = _schema(
+    {
+        "fingerprint": pl.String,
+        "model": pl.String,
+        "verdict": VERDICT,
+        "rate": pl.Float32,  # copies among the samples; NaN where none was drawn
+        "low": pl.Float32,  # interval of the rate, valid at any time; 0 to 1 where nothing was drawn
+        "high": pl.Float32,
+        "control_rate": pl.Float32,  # NaN where it is not known
+        "reference_rate": pl.Float32,  # of the reference model
+        "n_samples": pl.UInt16,
+        "best_similarity": pl.Float32,  # of a sample to a picture of the cluster, inner product of descriptors
+        "nearest_image": pl.String,
+        "signals": pl.Struct(dict.fromkeys(SIGNALS, pl.Float32)),
+        "word_weights": pl.List(WORD_WEIGHT),
+        "why": pl.String,
+        "relation": pl.String,  # of RELATIONS
+        "n_copies": pl.UInt16,
+        "e_value": pl.Float32,  # evidence against "copies no more often than controls"
+        "unet_calls": pl.UInt32,
+    }
+)
+
 NULLABLE = frozenset(
     {"FILES.reason", "TEXTS.n_images", "MEMBERS.id", "MEMBERS.image", "MEMBERS.domain", "TEMPLATES.parent"}
     | {"FINDINGS.n_images", "FINDINGS.n_domains", "FINDINGS.reason"}
+    | {"SAMPLES.distance", "SAMPLES.nearest_image"}
+    | {f"VERDICTS.{name}" for name in ("reference_rate", "best_similarity", "nearest_image", "signals")}
+    | {f"VERDICTS.{name}" for name in ("word_weights", "why", "e_value")}
 )
 
 FRAMES: Mapping[str, pl.Schema] = {
@@ -144,7 +203,12 @@ FRAMES: Mapping[str, pl.Schema] = {
     "templates": TEMPLATES,
     "triggers": TRIGGERS,
     "findings": FINDINGS,
+    "samples": SAMPLES,
+    "verdicts": VERDICTS,
 }
+
+OPTIONAL = ("samples", "verdicts")  # written by verify: a finished audit may lack them
+SCANNED = tuple(name for name in FRAMES if name not in OPTIONAL)
 
 
 def conform(name: str, data: Mapping[str, object] | pl.DataFrame) -> pl.DataFrame:

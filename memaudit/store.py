@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import re
 import shutil
 import time
 import zlib
@@ -21,14 +23,16 @@ import polars as pl
 
 from memaudit import __version__
 from memaudit.errors import BadInput, NoSpace, UsageError
-from memaudit.schemas import FORMAT_VERSION, FRAMES, conform
+from memaudit.schemas import FORMAT_VERSION, FRAMES, OPTIONAL, PROMPT_KINDS, conform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 MANIFEST = "manifest.json"
 WORK = "work"
+SAMPLES = "samples"  # generated pictures: samples/MODEL/FINGERPRINT/KIND-NUMBER-SEED.png
 READ_STATE = "read.json"  # in work/: how far an unfinished read came
+_SAMPLE = re.compile(rf"(?:{'|'.join(PROMPT_KINDS)})-\d+-\d+\.png")
 
 
 def checksum(path: Path) -> str:
@@ -95,8 +99,28 @@ class Audit:
     def path(self, name: str) -> Path:
         return self.folder / f"{name}.parquet"
 
+    @property
+    def samples(self) -> Path:
+        """Pictures that verify generated."""
+        return self.folder / SAMPLES
+
+    def has_frame(self, name: str) -> bool:
+        """Whether the frame called `name` is there; what verify writes need not be."""
+        return self.path(name).is_file()
+
+    def _never_written(self, name: str) -> bool:
+        """Whether a frame is missing by right: no stage claims to have written it."""
+        stages = self.manifest.get("stages", {}).values()
+        claimed = any(f"{name}.parquet" in stage.get("files", ()) for stage in stages)
+        return name in OPTIONAL and not claimed and not self.has_frame(name)
+
     def scan(self, name: str) -> pl.LazyFrame:
-        """The frame called `name`, lazily. Raises BadInput when it is missing or damaged."""
+        """The frame called `name`, lazily; one of `OPTIONAL` that was never written is empty.
+
+        Raises BadInput when it is missing or damaged.
+        """
+        if self._never_written(name):
+            return pl.LazyFrame(schema=FRAMES[name])
         try:
             return pl.scan_parquet(self.path(name), glob=False).select(FRAMES[name].names())
         except (OSError, pl.exceptions.PolarsError) as error:
@@ -227,6 +251,7 @@ def begin(folder: str | Path, config: dict[str, Any], inputs: list[dict[str, Any
             shutil.rmtree(audit.work, ignore_errors=True)
             return audit
         if known["tool"] == __version__:
+            _drop_verified(audit)
             with no_space_is_clear(folder):
                 audit.work.mkdir(exist_ok=True)
             return audit
@@ -258,8 +283,27 @@ def _begin_anew(folder: Path, identity: dict[str, Any], replace: bool) -> Audit:
         audit.save()
         for path in (*(audit.path(name) for name in FRAMES), *folder.glob(".*.tmp")):
             path.unlink(missing_ok=True)
+        _drop_verified(audit)
         audit.work.mkdir(exist_ok=True)
     return audit
+
+
+def _drop_verified(audit: Audit) -> None:
+    """Remove what verify left of an audit that is scanned again: its frames, and its pictures by their names.
+
+    Anything else under samples/ is somebody else's and stays, and so do the folders around it. A kill half-way leaves
+    an unfinished audit, of which `begin` drops the rest.
+    """
+    for name in OPTIONAL:
+        audit.path(name).unlink(missing_ok=True)
+    if audit.samples.is_symlink():
+        return
+    for folder, _, names in os.walk(audit.samples, topdown=False):
+        for name in names:
+            if _SAMPLE.fullmatch(name.removeprefix(".").removesuffix(".tmp")):
+                Path(folder, name).unlink(missing_ok=True)
+        if not any(Path(folder).iterdir()):
+            Path(folder).rmdir()
 
 
 def _is_audit(folder: Path) -> bool:

@@ -27,6 +27,7 @@ LAYERS = (
     ("rank",),
     ("detect",),
     ("text", "sources", "ragged", "scratch"),
+    ("verdicts",),
     ("suppression",),
     ("allow", "streams"),
     ("store", "rules"),

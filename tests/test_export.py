@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from memaudit import store
 from memaudit.errors import UsageError
-from memaudit.export import LINES, PATTERNS, VIEWS, Exported, export
+from memaudit.export import LINES, PATTERNS, TOLD, VIEWS, Exported, export
 from memaudit.export.writers import guarded
 from memaudit.schemas import FEATURES, FINDINGS, KINDS, SEVERITIES
 from memaudit.sources import Source
@@ -341,7 +341,8 @@ def test_clusters_are_the_findings_flat(tmp_path: Path) -> None:
     audit = build(tmp_path, Case([[], [("i", [0])] * 2], ["red"], [Cluster("exact", [0], "low", 0.5, True)]))
     export(audit, "clusters", "json", tmp_path / "out.json")
     row = json.loads((tmp_path / "out.json").read_text())
-    assert list(row) == [name for name in FINDINGS if name not in ("text_id", "family")]
+    assert list(row) == [*(name for name in FINDINGS if name not in ("text_id", "family")), *TOLD]
+    assert [row[name] for name in TOLD] == [None] * 4
     assert row["features"] == dict.fromkeys(FEATURES, 0.25)
     assert (row["kind"], row["suppressed"], row["reason"]) == (KINDS[0], True, "known")
     export(audit, "clusters", "csv", tmp_path / "out.csv")

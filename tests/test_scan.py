@@ -14,7 +14,7 @@ import memaudit.audit
 from memaudit.audit import ScanResult, scan
 from memaudit.config import ScanConfig
 from memaudit.errors import BadInput, NoSpace, UsageError
-from memaudit.schemas import FRAMES
+from memaudit.schemas import FRAMES, SCANNED
 from memaudit.scratch import Column
 
 if TYPE_CHECKING:
@@ -158,11 +158,11 @@ def test_counts_add_up_and_every_frame_conforms(tmp_path: Path) -> None:
     files = audit.frame("files")
     assert files.select("rows", "skipped", "reason").row(0) == (7, 4, "1 null, 3 without words")
     assert audit.frame("members")["id"].to_list() == ["a", "e", "g"]
-    for name in FRAMES:
+    for name in SCANNED:
         assert audit.frame(name).schema == FRAMES[name]
     assert not audit.work.exists()
     assert sorted(p.name for p in audit.folder.iterdir()) == sorted(
-        [*(f"{n}.parquet" for n in FRAMES), "manifest.json"]
+        [*(f"{n}.parquet" for n in SCANNED), "manifest.json"]
     )
 
 
@@ -241,7 +241,7 @@ def test_an_interrupted_scan_resumes_to_the_same_bytes(
         with pytest.raises(KeyboardInterrupt):
             audited(tmp_path, data, name="resumed")
     resumed = audited(tmp_path, data, name="resumed").audit
-    for name in FRAMES:
+    for name in SCANNED:
         assert resumed.path(name).read_bytes() == fresh.path(name).read_bytes(), name
 
 
@@ -301,7 +301,7 @@ def test_no_captions_at_all(tmp_path: Path) -> None:
 def test_memory_and_its_files_do_not_change_the_result(tmp_path: Path, rng: np.random.Generator) -> None:
     data = write(tmp_path / "a.parquet", captions(rng))
     usual, tight = audited(tmp_path, data, name="a").audit, audited(tmp_path, data, name="b", memory=1000).audit
-    for name in FRAMES:
+    for name in SCANNED:
         assert usual.path(name).read_bytes() == tight.path(name).read_bytes(), name
 
 

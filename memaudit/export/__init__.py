@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from memaudit.export.lines import at_least, blocked, member_lines, plan
+from memaudit.export.lines import at_least, blocked, findings_of, member_lines, plan
 from memaudit.export.originals import Originals
 from memaudit.export.patterns import finding_patterns
 from memaudit.export.writers import FORMATS, opened
 from memaudit.progress import Silent
 from memaudit.schemas import FEATURES, FINDINGS
 from memaudit.sources import shown
-from memaudit.suppression import current
+from memaudit.verdicts import CHOICES as VERDICTS
+from memaudit.verdicts import chosen, judged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from memaudit.export.lines import Plan
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from memaudit.progress import Progress
     from memaudit.store import Audit
 
-__all__ = ["DEFAULT_SEVERITY", "FORMATS", "LINES", "VIEWS", "Exported", "export"]
+__all__ = ["DEFAULT_SEVERITY", "FORMATS", "LINES", "VERDICTS", "VIEWS", "Exported", "export"]
 
 VIEWS = ("rows", "members", "clusters", "patterns")
 DEFAULT_SEVERITY = {"rows": "high", "members": "info", "clusters": "info", "patterns": "info"}
@@ -61,6 +62,9 @@ PATTERNS = pl.Schema(
     }
 )
 
+TOLD = ("verdict", "rate", "low", "high")
+"""Columns of the view clusters after those of FINDINGS."""
+
 _HIDDEN = ("text_id", "family")  # columns of FINDINGS that mean something only inside an audit
 _TEXTS = ("kind", "severity", "confidence")  # enums there, plain text in an export
 
@@ -80,30 +84,35 @@ def export(
     min_severity: str | None = None,
     raw: bool = False,
     progress: Progress | None = None,
+    verdicts: Sequence[str] = (),
 ) -> Exported:
     """Write one view of an audit to the file `out` (None: stdout).
 
     view: of `VIEWS`. *rows* is the blocklist: only rows to drop, one line per row and cluster. *members* lists every
     row of every finding with the action that the blocklist takes (of `min_severity`, else of its default), so that the
     two never disagree: `drop`, or `keep` for the rows that stay (`lines.plan` says which) and wherever the finding is
-    suppressed. *clusters* are the findings, *patterns* regular expressions for raw prompts. min_severity: None means
-    `DEFAULT_SEVERITY`. format: of `FORMATS`; JSON is one object a line. raw: CSV cells as they are, even those that a
-    spreadsheet would run.
+    suppressed. *clusters* are the findings, *patterns* regular expressions for raw prompts. verdicts: of `VERDICTS`;
+    only findings with one of these. min_severity: None means `DEFAULT_SEVERITY`, or any where verdicts are named:
+    severities are those that verdicts raise to critical. format: of `FORMATS`; JSON is one object a line. raw: CSV
+    cells as they are, even those that a spreadsheet would run.
 
     A caption whose original cannot be read back is null, a note says why, and the result is not `complete`; so is an
     id in *rows* that a kept row shares (an anti-join on it would drop that row), which is only noted. Raises
-    UsageError where `out` cannot be written, BadInput for a damaged audit. Cost: one pass over members and the files
+    UsageError where `out` cannot be written and where the audit has no verdicts to choose by, BadInput for a damaged
+    audit. Cost: one pass over members and the files
     that have lines; memory for the clusters, the kept rows and one window of records.
     """
-    severity, progress = min_severity or DEFAULT_SEVERITY[view], progress or Silent()
-    now = current(audit)
-    for note in now.notes():
+    progress, now = progress or Silent(), judged(audit)
+    only = chosen(verdicts, shown(str(audit.folder)), now.verdicts)
+    default = dict.fromkeys(VIEWS, "info") if only else DEFAULT_SEVERITY
+    severity = min_severity or default[view]
+    for note in now.now.notes():
         progress.note(note)
     if view in ("rows", "members"):
         with opened(out, format, LINES, raw) as writer:
-            decided = plan(audit, severity, min_severity or DEFAULT_SEVERITY["rows"])
+            decided = plan(audit, severity, min_severity or default["rows"], only)
             return _write_lines(audit, view, decided, writer, progress)
-    findings = now.findings.filter(at_least(severity))
+    findings = findings_of(audit, only).filter(at_least(severity))
     frame = _clusters(findings, format) if view == "clusters" else _patterns(audit, findings)
     with opened(out, format, frame.schema, raw) as writer:
         writer.write(frame)
@@ -148,15 +157,13 @@ def _per_file(found: pl.DataFrame, originals: Originals) -> Iterator[pl.DataFram
             file=pl.lit(originals.paths[file]),
             caption=read.captions,
             image_ref=read.images,
-            verdict=pl.lit(None, pl.String),
         ).select(pl.col(name).cast(kind) for name, kind in LINES.items())
 
 
 def _clusters(findings: pl.DataFrame, format: str) -> pl.DataFrame:  # noqa: A002
-    """FINDINGS with plain types; in CSV the features as "name=value name=value"."""
-    frame = findings.select(name for name in FINDINGS if name not in _HIDDEN).with_columns(
-        pl.col(_TEXTS).cast(pl.String)
-    )
+    """FINDINGS and `TOLD` with plain types; in CSV the features as "name=value name=value"."""
+    columns = [*(name for name in FINDINGS if name not in _HIDDEN), *TOLD]
+    frame = findings.select(columns).with_columns(pl.col(_TEXTS).cast(pl.String))
     if format != "csv":
         return frame
     values = [pl.format(f"{name}={{}}", pl.col("features").struct.field(name).round(4)) for name in FEATURES]

@@ -9,7 +9,7 @@ import polars as pl
 
 from memaudit.errors import BadInput
 from memaudit.schemas import SEVERITIES
-from memaudit.suppression import current
+from memaudit.verdicts import judged, of_findings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,15 +49,24 @@ class Plan:
     acting: pl.Expr  # which of the findings drop rows
 
 
-def plan(audit: Audit, listed: str, acting: str) -> Plan:
-    """Decide which rows stay. Findings from severity `listed` on are listed, those from `acting` on drop rows.
+def findings_of(audit: Audit, verdicts: frozenset[str] = frozenset()) -> pl.DataFrame:
+    """FINDINGS as they stand now, with verdict, rate, low and high of the model that copies most, null where no model
+    was asked. verdicts: only those of these names; none means all."""
+    now = judged(audit)
+    found = now.findings.join(of_findings(now.verdicts), on="fingerprint", how="left", maintain_order="left")
+    return found.filter(pl.col("verdict").is_in(verdicts)) if verdicts else found
+
+
+def plan(audit: Audit, listed: str, acting: str, verdicts: frozenset[str] = frozenset()) -> Plan:
+    """Decide which rows stay. Findings from severity `listed` on are listed, those from `acting` on drop rows; where
+    `verdicts` are named, only findings with one of them.
 
     A blocklist names every row of the acting clusters but these: the first row of each template finding's
     representative, and the first row of *every* exact and near cluster's representative, listed or not, so that no
     list of rows at any severity removes all of an exact or near cluster. A template family of 1,000 captions that
     occur twice each therefore keeps 1,000 rows.
     """
-    findings = current(audit).findings.filter(at_least(listed))
+    findings = findings_of(audit, verdicts).filter(at_least(listed))
     acts = at_least(acting) & ~pl.col("suppressed")
     clusters = audit.scan("clusters").select("cluster_id", "text_id")
     inside = clusters.join(findings.lazy().select("cluster_id"), on="cluster_id", how="semi")
@@ -86,7 +95,7 @@ def _kept(audit: Audit, acting: pl.DataFrame) -> pl.DataFrame:
 def _labelled(audit: Audit, findings: pl.DataFrame) -> pl.DataFrame:
     """What a line says of its cluster."""
     templates = collected(audit, audit.scan("templates").select("cluster_id", "template"), "templates")
-    chosen = findings.select("cluster_id", "kind", "fingerprint", "risk", "severity", "suppressed", "reason")
+    chosen = findings.select("cluster_id", "kind", "fingerprint", "risk", "severity", "suppressed", "reason", "verdict")
     return chosen.join(templates.unique("cluster_id"), on="cluster_id", how="left")
 
 

@@ -16,8 +16,10 @@ from memaudit.report.lookup import find
 from memaudit.report.members import members
 from memaudit.report.prevalence import expected_precision, note
 from memaudit.report.stored import collected, plain
+from memaudit.report.verification import CAVEAT, attach, by_rate, copies, runs, samples
+from memaudit.report.verification import counts as counts_by_verdict
 from memaudit.schemas import KINDS, SEVERITIES
-from memaudit.suppression import current
+from memaudit.verdicts import judged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 VERSION = 1
 BAD_FILES = 20  # unreadable files that are named
+PICTURES = 10  # generated pictures that `show` names, unless as many members are asked for
+WORTH_ASKING = ("medium", "high", "critical")  # severities for which a model is worth its time
 
 NOTES = (
     "Risk is a rank score, not a probability, and not comparable between datasets.",
@@ -43,12 +47,16 @@ _SKIPPED = re.compile(r"(\d[\d,]*) ([^,;:]+)(?:, |$)")
 def summary(audit: Audit, top: int = 20) -> dict[str, Any]:
     """The report of an audit as a dict of JSON types. Raises BadInput for an audit with missing or damaged frames.
 
-    top: families listed under "findings", the riskiest first, suppressed ones last. Costs the findings frame in memory.
+    top: families listed under "findings", the riskiest first, suppressed ones last, and findings under "replicated",
+    the most often copied first. Costs the findings frame in memory.
     """
-    now = current(audit)
+    now = judged(audit)
     findings = now.findings
     families = ranked(findings)
+    told = runs(audit, now.verdicts)
     listed = entries(audit, findings, families.head(max(0, top)))
+    confirmed = entries(audit, findings, by_rate(findings, now.verdicts).head(max(0, top)))
+    attach([*listed, *confirmed], now, told)
     return {
         "version": VERSION,
         "tool": str(audit.manifest.get("tool", "")),
@@ -57,17 +65,33 @@ def summary(audit: Audit, top: int = 20) -> dict[str, Any]:
         "inputs": _inputs(audit),
         "totals": _totals(audit),
         "repeats": _repeats(audit),
-        "counts": _counts(findings, len(families)),
-        "allow_list": {"unmatched": _named(now.unmatched), "expired": _named(now.expired)},
+        "counts": {**_counts(findings, len(families)), "by_verdict": counts_by_verdict(findings, now.verdicts)},
+        "allow_list": {"unmatched": _named(now.now.unmatched), "expired": _named(now.now.expired)},
+        "verification": told,
+        "replicated": copies(confirmed),
         "findings": listed,
         "expected_precision": expected_precision(),
-        "notes": [*now.notes(), *_as_trained(audit), *_placeholders(audit), *_about(len(findings))],
-        "next": _next_for_report(audit, listed),
+        "notes": [
+            *now.now.notes(),
+            *_strangers(now.unmatched),
+            *_as_trained(audit),
+            *_placeholders(audit),
+            *_about(len(findings), bool(told)),
+        ],
+        "next": _next_for_report(audit, listed, confirmed, bool(told)),
     }
 
 
-def _about(n_findings: int) -> tuple[str, ...]:
-    return (*NOTES, note()) if n_findings else NO_FINDINGS
+def _about(n_findings: int, asked: bool) -> tuple[str, ...]:
+    return (*NOTES, *([CAVEAT] if asked else []), note()) if n_findings else NO_FINDINGS
+
+
+def _strangers(n: int) -> list[str]:
+    if not n:
+        return []
+    return [
+        f"{n:,} clusters with a verdict match no finding." if n > 1 else "1 cluster with a verdict matches no finding."
+    ]
 
 
 def _placeholders(audit: Audit) -> list[str]:
@@ -84,16 +108,19 @@ def finding(audit: Audit, cluster: int | str, most_members: int = 10) -> dict[st
     cluster: a cluster_id, a fingerprint, or a start of one that no other has. Raises UsageError, naming what comes
     near, when it means no finding or several; BadInput for a damaged audit. What cannot be read back is a note.
     """
-    findings = current(audit).findings
-    chosen = find(audit.folder, findings, cluster)
-    entry = entries(audit, findings, chosen, values=20)[0]
+    now = judged(audit)
+    chosen = find(audit.folder, now.findings, cluster)
+    entry = entries(audit, now.findings, chosen, values=20)[0]
+    attach([entry], now, runs(audit, now.verdicts))
+    pictures = max(PICTURES, most_members) if most_members else 0
     return {
         "version": VERSION,
         "tool": str(audit.manifest.get("tool", "")),
         "folder": str(audit.folder),
         **entry,
         "members": members(audit, chosen.to_dicts()[0], most_members),
-        "notes": list(NOTES),
+        "samples": samples(audit, entry["fingerprint"], pictures),
+        "notes": [*NOTES, *([CAVEAT] if entry["verdicts"] else [])],
         "next": [_command("rules", entry["rule"]["code"]), _command("report", str(audit.folder))],
     }
 
@@ -122,14 +149,20 @@ def _command(*words: str) -> str:
     return shlex.join(["memaudit", *words])
 
 
-def _next_for_report(audit: Audit, listed: Sequence[dict[str, Any]]) -> list[str]:
+def _next_for_report(
+    audit: Audit, listed: Sequence[dict[str, Any]], confirmed: Sequence[dict[str, Any]], asked: bool
+) -> list[str]:
+    """What to type next: what replicated, where a model was asked; else a model, where a finding is worth it."""
     folder = str(audit.folder)
     if not listed:
         return []
+    worth = any(entry["severity"] in WORTH_ASKING and not entry["suppressed"] for entry in listed)
+    chosen = ["--verdict", "replicated"] if confirmed else []
     return [
-        _command("show", folder, listed[0]["short"]),
+        _command("show", folder, (confirmed or listed)[0]["short"]),
+        *([_command("verify", folder, "--model", "MODEL")] if worth and not asked else []),
         _command("report", folder, "-f", "md", "-o", "report.md"),
-        _command("export", folder, "--view", "rows", "-o", "blocklist.csv"),
+        _command("export", folder, "--view", "rows", *chosen, "-o", "blocklist.csv"),
     ]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.report.synthetic import TOTALS, captions, clusters, write_audit
+from tests.report.verified import verify
 
 if TYPE_CHECKING:
     from memaudit.store import Audit
@@ -30,3 +31,8 @@ def empty_audit(here: Path) -> Audit:
     return write_audit(
         here / "audit", ["A lone heron at dusk"], [], {"rows": 1, "skipped": {}, "captions": 1, "texts": 1}
     )
+
+
+@pytest.fixture
+def verified_audit(audit: Audit) -> Audit:
+    return verify(audit)

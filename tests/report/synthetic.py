@@ -11,7 +11,7 @@ import polars as pl
 
 from memaudit import store
 from memaudit.config import ScanConfig
-from memaudit.schemas import FEATURES, FRAMES, conform
+from memaudit.schemas import FEATURES, FRAMES, SCANNED, conform
 from memaudit.sources import discover
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def frames(rows: Sequence[str], found: Sequence[Cluster], csv_path: Path, skippe
     first = {caption: rows.index(caption) for caption in ids}
     n = len(ids)
     n_skipped = 3 if skipped else 0
-    out: dict[str, Any] = {name: pl.DataFrame(schema=schema) for name, schema in FRAMES.items()}
+    out: dict[str, Any] = {name: pl.DataFrame(schema=schema) for name, schema in FRAMES.items() if name in SCANNED}
     out["files"] = {
         "file": [0], "path": [str(csv_path)], "size": [csv_path.stat().st_size], "rows": [len(rows) + n_skipped],
         "skipped": [n_skipped], "reason": [skipped],

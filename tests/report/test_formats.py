@@ -17,7 +17,8 @@ from memaudit.errors import UsageError
 from memaudit.report import FORMATS, next_commands, render_cluster, render_report
 from memaudit.report.machine import to_json
 from memaudit.report.summary import finding, summary
-from memaudit.report.terminal import _flow, fit, render
+from memaudit.report.terminal import render
+from memaudit.report.terminal.pieces import fit, flow
 from memaudit.report.words import compact, percent, plural, seconds
 from tests.report.synthetic import TOTALS, Cluster, captions, clusters, write_audit
 
@@ -183,8 +184,8 @@ def test_fit(text: str, cells: int, shown: str) -> None:
 
 
 def test_flow_breaks_between_items_only() -> None:
-    assert _flow(["aa", "bb", "cc"], 7) == ["aa · bb", "cc"]
-    assert _flow([], 7) == []
+    assert flow(["aa", "bb", "cc"], 7) == ["aa · bb", "cc"]
+    assert flow([], 7) == []
 
 
 def test_numbers_in_words() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from memaudit.errors import BadInput, UsageError
 from memaudit.report.summary import _reasons, finding, summary
+from memaudit.verdicts import WORST_FIRST
 from tests.report.synthetic import SHAW, SOON, captions, clusters, write_audit
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def test_counts_leave_suppressed_findings_apart(audit: Audit) -> None:
         "findings": 5, "families": 4, "suppressed": 1,
         "by_severity": {"critical": 0, "high": 1, "medium": 1, "low": 1, "info": 1},
         "by_kind": {"exact": 1, "near": 1, "template": 2},
+        "by_verdict": dict.fromkeys(WORST_FIRST, 0) | {"unverified": 4},
     }  # fmt: skip
 
 
