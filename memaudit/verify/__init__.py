@@ -1,0 +1,1 @@
+"""Evidence: what a model makes of the captions that the scan ranked."""
