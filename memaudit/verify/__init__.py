@@ -1,1 +1,1 @@
-"""Evidence: what a model does with the prompts of an audit. Torch and diffusers are imported only in the modules here."""
+"""Evidence: what a model does with the prompts of an audit. Torch and diffusers are imported only below."""
