@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 KINDS = ("cuda", "mps", "cpu")
 PICTURE_BYTES = 1.2e9
-"""Memory to reckon with for one picture of 512 x 512 px at fp16 with guidance, decoding included: a cautious guess, from
+"""Memory to reckon with for one picture of 512 x 512 px at fp16 with guidance, decoding included: a cautious guess,
 which the back-off corrects."""
 MOST = 16  # pictures at once: more are no faster on the GPUs there are
 
@@ -81,15 +81,15 @@ def first_batch(device: torch.device, size: int, dtype: torch.dtype) -> int:
 def in_batches(
     owner: Batched, n: int, work: Callable[[int, int], Result], share: float = 1, what: str = "one picture"
 ) -> list[Result]:
-    """`work(start, stop)` over 0..n in pieces of at most `owner.batch * share`; halved, and kept halved, whenever memory
-    runs out. A piece that failed is done again from its start.
+    """`work(start, stop)` over 0..n in pieces of at most `owner.batch * share`, halved, and kept so, whenever memory
+    runs out: a piece that failed is done again from its start.
 
     Raises OutOfMemory when a piece of one fails.
     """
     results: list[Result] = []
-    start = 0
+    start, piece = 0, max(1, int(owner.batch * share))
     while start < n:
-        stop = min(n, start + max(1, int(owner.batch * share)))
+        stop = min(n, start + piece)
         try:
             results.append(work(start, stop))
         except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
@@ -104,7 +104,8 @@ def in_batches(
             why = f"even alone it does not fit into the memory of {owner.device}"
             hint = "a device with more memory, --dtype fp16, or close what else uses it"
             raise OutOfMemory(f"out of memory at {what}", why, hint)
-        owner.batch = max(1, int((stop - start) / 2 / share))
+        piece = (stop - start) // 2
+        owner.batch = max(1, int(piece / share))
     return results
 
 

@@ -99,7 +99,9 @@ def read_json(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise BadInput(f"{path} is no configuration", "expected a JSON object of at most 1 MiB", "fetch the model again")
+        raise BadInput(
+            f"{path} is no configuration", "expected a JSON object of at most 1 MiB", "fetch the model again"
+        )
     return found
 
 
@@ -169,7 +171,9 @@ def _why_not_unet(unet: dict[str, Any], vae: dict[str, Any], family: str) -> str
     if unet.get("class_embed_type") or unet.get("num_class_embeds"):
         return "its U-Net wants classes beside the text"
     if unet.get("addition_embed_type") != ("text_time" if family == "sdxl" else None):
-        return f"its U-Net wants {unet.get('addition_embed_type')} beside the text, which is not what its pipeline gives"
+        return (
+            f"its U-Net wants {unet.get('addition_embed_type')} beside the text, which is not what its pipeline gives"
+        )
     side = unet.get("sample_size")
     if side is not None and (not isinstance(side, int) or not 1 <= side <= LARGEST_SIDE):
         return f"its latents have the size {str(side)[:40]}; squares of 1 to {LARGEST_SIDE} are known"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import struct
 import warnings
 from copy import deepcopy
@@ -41,8 +42,8 @@ class Embedded(NamedTuple):
 class Model:
     """A pipeline and what memaudit needs to know of it.
 
-    calls: U-Net rows evaluated so far (a batch of B pictures under guidance is 2B a step); batch: pictures at once, which
-    shrinks when memory runs out; size: px of a square picture.
+    calls: U-Net rows evaluated so far (a batch of B pictures under guidance is 2B a step); batch: pictures at once,
+    which shrinks when memory runs out; size: px of a square picture.
     """
 
     pipe: Any
@@ -89,13 +90,13 @@ class Model:
         return (self.pipe.unet.config.in_channels, side, side)
 
     def noise(self, seed: int) -> tuple[torch.Tensor, torch.Generator]:
-        """(x_T float32 on the CPU of unit variance, the generator after it): the same on every device and in any batch."""
+        """(x_T float32 on the CPU of unit variance, the generator after it): on every device, in any batch."""
         generator = torch.Generator("cpu").manual_seed(seed)
         return torch.randn(self.latent_shape(), generator=generator), generator
 
     def embed(self, prompt: str) -> Embedded:
-        """The embedding of a prompt, without gradient. Prompts go through the encoder one by one, so that what one becomes
-        does not hang on its neighbours; the latest 512 are remembered."""
+        """The embedding of a prompt, without gradient. Prompts go through the encoder one by one, so that what one
+        becomes does not hang on its neighbours; the latest 512 are remembered."""
         if prompt not in self._known:
             if len(self._known) >= REMEMBERED:
                 del self._known[next(iter(self._known))]
@@ -125,7 +126,7 @@ class Model:
         return out[0], out[1], (out[2 + contrast] if self.family == "sdxl" else None)
 
     def predict(self, noise: torch.Tensor, timestep: torch.Tensor, embedded: Sequence[Embedded]) -> torch.Tensor:
-        """What the U-Net predicts, float32 (n, channels, h, w): `noise` (n, channels, h, w) under one embedding each."""
+        """What the U-Net predicts, float32 (n, channels, h, w): `noise` of that shape under one embedding each."""
         more: dict[str, Any] = {}
         if self.family == "sdxl":
             ids = torch.tensor([self.size, self.size, 0, 0, self.size, self.size], dtype=self.dtype, device=self.device)
@@ -157,13 +158,15 @@ def load(
 ) -> Model:
     """Load a model from a folder or the hub, and nothing but safetensors.
 
-    steps: 50 unless given; guidance: 7.5, SDXL 5.0. Raises UsageError for a device, precision, number of steps or guidance
-    that cannot be; BadInput, with the reason, for a model that cannot be had, is not one of the known kinds, or is broken.
+    steps: 50 unless given; guidance: 7.5, SDXL 5.0. Raises UsageError for a device, precision, number of steps or
+    guidance that cannot be, BadInput for a model that cannot be had, is of no known kind or is broken.
     """
     where = find_device(device)
     precision = find_dtype(dtype, where)
     if guidance is not None and not (math.isfinite(guidance) and guidance >= 0):
-        raise UsageError(f"a guidance of {guidance} is not possible", "expected a number from 0 upwards", "--guidance 7.5")
+        raise UsageError(
+            f"a guidance of {guidance} is not possible", "expected a number from 0 upwards", "--guidance 7.5"
+        )
     files = find(name, half=precision == torch.float16)
     pipe = _pipeline(files, precision, where)
     config = pipe.scheduler.config
@@ -198,14 +201,16 @@ def _count(model: Model, inputs: tuple[Any, ...]) -> None:
 
 
 def _pipeline(files: Files, dtype: torch.dtype, device: torch.device) -> Any:
-    """The pipeline in evaluation mode, without gradients, bars or safety checker. Raises BadInput where it is broken."""
+    """The pipeline for evaluation, without gradients, bars or safety checker. Raises BadInput where it is broken."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it warns of torchvision while it is imported
     import diffusers
     import transformers
 
     for library in (diffusers, transformers):
         library.utils.logging.set_verbosity_error()
         library.utils.logging.disable_progress_bar()
-    kind, extra = diffusers.StableDiffusionXLPipeline, {"add_watermarker": False}
+    kind: Any = diffusers.StableDiffusionXLPipeline
+    extra: dict[str, Any] = {"add_watermarker": False}
     if files.family == "sd":
         kind, extra = diffusers.StableDiffusionPipeline, {"safety_checker": None, "requires_safety_checker": False}
     try:
@@ -227,6 +232,8 @@ def _pipeline(files: Files, dtype: torch.dtype, device: torch.device) -> Any:
         raise BadInput(f"{files.folder} cannot be loaded", first[:300], "fetch or save the model again") from error
     _check_complete(pipe, files)
     pipe.set_progress_bar_config(disable=True)
+    if pipe.unet.config.sample_size is None or pipe.unet.config.sample_size > 64:
+        pipe.vae.enable_slicing()  # decoding 1,024 px takes more memory than the U-Net does
     for part in WEIGHTS:
         if (module := getattr(pipe, part, None)) is not None:
             module.eval().requires_grad_(False)

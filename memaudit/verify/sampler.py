@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,8 +24,8 @@ class NotFinite(BadInput):
 
 
 class Drawn(NamedTuple):
-    """pictures: uint8 (n, H, W, 3); region: float32 (n, h, w) over the latent, high where the prompt shaped the picture at
-    the last step, None without guidance; truncated: bool (n,), whether the model read only the start of the prompt."""
+    """pictures: uint8 (n, H, W, 3); region: float32 (n, h, w) over the latent, high where the prompt shaped the
+    picture at the last step, None without guidance; truncated: bool (n,), only the start of the prompt was read."""
 
     pictures: np.ndarray
     region: np.ndarray | None
@@ -41,8 +42,8 @@ class _Last:
 def sample(model: Model, prompts: Sequence[str], seeds: Sequence[int], region: bool = True) -> Drawn:
     """One picture for each pair of a prompt and a seed, in their order.
 
-    A picture hangs on its prompt and seed alone: noise is drawn on the CPU, by one generator a picture, in fp32 and then
-    rounded; what batches change is the rounding of sums. Costs steps * (2 with guidance, else 1) U-Net rows a picture.
+    A picture hangs on its prompt and seed alone: noise is drawn on the CPU, by one generator a picture, in fp32 and
+    then rounded; batches change but the rounding of sums. Costs steps * (2 with guidance, else 1) U-Net rows a picture.
     Raises OutOfMemory when one picture does not fit, NotFinite when the model overflows.
     """
     if len(prompts) != len(seeds):
@@ -72,7 +73,8 @@ def _sample(model: Model, prompts: Sequence[str], seeds: Sequence[int], region: 
         given["negative_prompt_embeds"] = empty.hidden.expand(len(prompts), -1, -1)
         if empty.pooled is not None:
             given["negative_pooled_prompt_embeds"] = empty.pooled.expand(len(prompts), -1)
-    with _watched(model, region) as last:
+    with _watched(model, region) as last, warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # what diffusers will rename: SDXL's own way to decode fp16
         out = model.pipe(
             **given,
             height=model.size,

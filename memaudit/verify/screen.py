@@ -38,12 +38,12 @@ def magnitudes(model: Model, prompts: Sequence[str], seeds: Sequence[int]) -> np
 def screen(
     model: Model, prompts: Sequence[str], seeds: Sequence[int], *, anisotropy: bool = False, agreement: bool = False
 ) -> Screened:
-    """As `magnitudes`, with the other two signals for an ablation: the anisotropy doubles the calls, the agreement of seeds
-    costs none."""
+    """As `magnitudes`, with the other two signals for an ablation: the anisotropy doubles the calls, the agreement of
+    seeds costs none."""
     first, late = model.timesteps[0], model.timesteps[-min(NEAR_END, len(model.timesteps))]
     noise = torch.stack([model.noise(seed)[0] for seed in seeds])
-    at_first = _contrast(model, seeds, noise, first)
-    at_late = _contrast(model, seeds, noise, late) if anisotropy else None
+    at_first = contrast(model, seeds, first)
+    at_late = contrast(model, seeds, late) if anisotropy else None
     pairs = len(prompts) * len(seeds)
 
     def some(start: int, stop: int) -> torch.Tensor:
@@ -61,10 +61,12 @@ def screen(
             values.append((_noise_of(model, e_c, noise[which], first) - noise[which]).flatten(1))
         return torch.cat([v.reshape(stop - start, -1) for v in values], dim=1)
 
+    if not pairs:
+        none = np.zeros(len(prompts), np.float32)
+        return Screened(none, none if anisotropy else None, none if agreement else None)
     parts = in_batches(model, pairs, some, share=2)  # half the rows of sampling with guidance
     width = 1 + anisotropy
-    by_prompt = torch.cat(parts) if parts else torch.zeros((0, width + agreement * noise[0].numel()))
-    by_prompt = by_prompt.reshape(len(prompts), len(seeds), -1)
+    by_prompt = torch.cat(parts).reshape(len(prompts), len(seeds), -1)
     means = by_prompt[:, :, :width].mean(dim=1).numpy()
     agree = [signals.seed_agreement(d.reshape(noise.shape)) for d in by_prompt[:, :, width:]] if agreement else None
     return Screened(
@@ -73,8 +75,8 @@ def screen(
 
 
 def threshold(controls: np.ndarray, quantile: float) -> float:
-    """The value that a share `quantile` in [0, 1] of this run's controls does not exceed; -inf without controls, so that
-    everything passes. Published thresholds collapse when the negatives change: none is built in."""
+    """The value that a share `quantile` in [0, 1] of this run's controls does not exceed; -inf without controls, so
+    that everything passes. Published thresholds collapse when the negatives change: none is built in."""
     finite = controls[np.isfinite(controls)]
     return float(np.quantile(finite, quantile, method="higher")) if len(finite) else -np.inf
 
@@ -84,16 +86,17 @@ def passes(values: np.ndarray, cut: float) -> np.ndarray:
     return np.asarray(~(values <= cut))
 
 
-def _contrast(model: Model, seeds: Sequence[int], noise: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+def contrast(model: Model, seeds: Sequence[int], timestep: torch.Tensor) -> torch.Tensor:
     """e(x_T, 0) by seed, (seeds, channels, h, w) on the CPU; computed once a model, timestep and seed."""
     at = round(float(timestep))
-    missing = [i for i, seed in enumerate(seeds) if (at, seed) not in model.unconditional]
+    missing = [seed for seed in dict.fromkeys(seeds) if (at, seed) not in model.unconditional]
 
     def some(start: int, stop: int) -> None:
         chosen = missing[start:stop]
+        noise = torch.stack([model.noise(seed)[0] for seed in chosen])
         with torch.no_grad():
-            e_0 = model.predict(noise[chosen], timestep, [model.embed_empty()] * len(chosen)).cpu()
-        model.unconditional.update({(at, seeds[i]): one for i, one in zip(chosen, e_0, strict=True)})
+            e_0 = model.predict(noise, timestep, [model.embed_empty()] * len(chosen)).cpu()
+        model.unconditional.update({(at, seed): one for seed, one in zip(chosen, e_0, strict=True)})
 
     in_batches(model, len(missing), some, share=2)
     return torch.stack([model.unconditional[at, seed] for seed in seeds])

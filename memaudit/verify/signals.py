@@ -22,8 +22,8 @@ def noise_scale(prediction_type: str, alpha_bar: float) -> float:
     """What a difference of predictions is multiplied by to be one of noises.
 
     With v = sqrt(a) e - sqrt(1 - a) x_0 and x_t = sqrt(a) x_0 + sqrt(1 - a) e (Salimans & Ho, ICLR 2022, appendix D):
-    e = sqrt(a) v + sqrt(1 - a) x_t, so e_c - e_0 = sqrt(a) (v_c - v_0). At zero terminal SNR (a = 0) noise says nothing,
-    and where a is unknown nothing can be said: v is then taken as it is. One factor for all prompts, so no rank changes.
+    e = sqrt(a) v + sqrt(1 - a) x_t, so e_c - e_0 = sqrt(a) (v_c - v_0). At zero terminal SNR (a = 0) noise says
+    nothing, and where a is unknown nothing can be said: v is then taken as it is. One factor for all: no rank changes.
     """
     if prediction_type == "epsilon" or not alpha_bar >= SMALLEST_SCALE**2:
         return 1.0
@@ -39,13 +39,15 @@ def noise_of(prediction: torch.Tensor, x: torch.Tensor, prediction_type: str, al
 
 def magnitude(e_c: torch.Tensor, e_0: torch.Tensor, scale: float = 1.0) -> torch.Tensor:
     """(n,): scale * ||e_c - e_0||_2 over the latent of one picture (Wen et al., ICLR 2024, eq. 3)."""
-    return scale * (e_c - e_0).flatten(1).norm(dim=1)
+    norms: torch.Tensor = torch.linalg.vector_norm((e_c - e_0).flatten(1), dim=1)
+    return scale * norms
 
 
 def anisotropy(e_c: torch.Tensor, e_0: torch.Tensor) -> torch.Tensor:
-    """(n,) in [-1, 1]: cos(e_c - e_0, e_0) over channels, mean over pixels (Asthana & Belagiannis, ICLR 2026), with both
-    taken on pure noise at a timestep near the end of sampling. 0 where a vector is 0."""
-    return torch.nn.functional.cosine_similarity(e_c - e_0, e_0, dim=1).flatten(1).mean(dim=1)
+    """(n,) in [-1, 1]: cos(e_c - e_0, e_0) over channels, mean over pixels (Asthana & Belagiannis, ICLR 2026), with
+    both taken on pure noise at a timestep near the end of sampling. 0 where a vector is 0."""
+    cosines: torch.Tensor = torch.nn.functional.cosine_similarity(e_c - e_0, e_0, dim=1)
+    return cosines.flatten(1).mean(dim=1)
 
 
 def copied_region(e_c: torch.Tensor, e_0: torch.Tensor, scale: float = 1.0) -> torch.Tensor:
@@ -55,18 +57,18 @@ def copied_region(e_c: torch.Tensor, e_0: torch.Tensor, scale: float = 1.0) -> t
 
 
 def seed_agreement(d: torch.Tensor, similarity: Callable[[torch.Tensor, torch.Tensor], float] | None = None) -> float:
-    """The largest similarity of two seeds' d = e(x_T, c) - x_T, (seeds, channels, h, w) (Hintersdorf et al., NeurIPS 2024).
+    """The largest similarity of two seeds' d = e(x_T, c) - x_T (Hintersdorf et al., NeurIPS 2024).
 
-    similarity: of two (channels, h, w), SSIM unless given. NaN with fewer than two seeds.
+    d: (seeds, channels, h, w); similarity: of two (channels, h, w), SSIM unless given. NaN with fewer than two seeds.
     """
     pairs = itertools.combinations(d, 2)
     return max((float((similarity or ssim)(a, b)) for a, b in pairs), default=math.nan)
 
 
 def ssim(a: torch.Tensor, b: torch.Tensor) -> float:
-    """Structural similarity of two (channels, h, w) in [-1, 1]: flat windows of 7 px (or what fits), unpadded, mean over
-    windows and channels (Wang et al., 2004, eq. 13; K1 = .01, K2 = .03). The range is that of both together, as predictions
-    have none of their own."""
+    """Structural similarity of two (channels, h, w) in [-1, 1]: flat windows of 7 px (or what fits), unpadded, mean
+    over windows and channels (Wang et al., 2004, eq. 13; K1 = .01, K2 = .03). The range is that of both together:
+    predictions have none of their own."""
     span = max(float(torch.stack([a, b]).max() - torch.stack([a, b]).min()), 1e-12)
     side = min(WINDOW, *a.shape[1:])
     near, other, near2, other2, both = (

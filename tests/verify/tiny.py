@@ -1,4 +1,4 @@
-"""Random Stable Diffusion pipelines, real in every part and tiny: they load, sample and take gradients, and know nothing."""
+"""Random Stable Diffusion pipelines, real in every part: they load, sample and take gradients, and know nothing."""
 
 from __future__ import annotations
 
@@ -75,9 +75,7 @@ def vae() -> AutoencoderKL:
     )
 
 
-def stable_diffusion(
-    folder: Path, prediction: str = "epsilon", size: int = 16, seed: int = 0, **more: Any
-) -> Path:
+def stable_diffusion(folder: Path, prediction: str = "epsilon", size: int = 16, seed: int = 0, **more: Any) -> Path:
     """Write a StableDiffusionPipeline with random weights into `folder`, and return it. `more` goes to the U-Net."""
     torch.manual_seed(seed)
     words = tokenizer()
