@@ -137,7 +137,7 @@ def test_one_side_costs_less_than_two() -> None:
 @pytest.mark.parametrize("bad", [(-1, 4, 0.05), (5, 4, 0.05), (1, 4, 0.0), (1, 4, 1.0)])
 def test_counts_that_are_none_are_refused(bad: tuple[int, int, float]) -> None:
     for bound in (confidence_sequence, upper_limit, lower_limit):
-        with pytest.raises(ValueError, match="is no count|must lie"):
+        with pytest.raises(ValueError, match=r"is no count|must lie"):
             bound(*bad)
     with pytest.raises(ValueError, match="no rate"):
         e_value(1, 4, 1.5)
