@@ -66,3 +66,9 @@ def furniture_words() -> dict[str, Any]:
 def slot_rules() -> dict[str, Any]:
     """slots.toml: "share", "entities", "covered", "lists", "type", "entity", "entity_lists", "labels"."""
     return _read("slots.toml")
+
+
+@cache
+def verify_rules() -> dict[str, Any]:
+    """verify.toml: "screen", "sample", "copy", tables of numbers."""
+    return _read("verify.toml")

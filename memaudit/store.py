@@ -6,6 +6,7 @@ renamed, and only then entered in the manifest; so a stage that the manifest lis
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 MANIFEST = "manifest.json"
 WORK = "work"
+JOURNAL = "verify-"  # of folders in work/: what an unfinished verification found so far
 SAMPLES = "samples"  # generated pictures: samples/MODEL/FINGERPRINT/KIND-NUMBER-SEED.png
 READ_STATE = "read.json"  # in work/: how far an unfinished read came
 _SAMPLE = re.compile(rf"(?:{'|'.join(PROMPT_KINDS)})-\d+-\d+\.png")
@@ -248,7 +250,7 @@ def begin(folder: str | Path, config: dict[str, Any], inputs: list[dict[str, Any
     if known is not None and {k: known.get(k) for k in identity} == identity:
         audit = Audit(folder, known)
         if audit.complete:
-            shutil.rmtree(audit.work, ignore_errors=True)
+            _drop_scratch(audit)
             return audit
         if known["tool"] == __version__:
             _drop_verified(audit)
@@ -264,6 +266,17 @@ def begin(folder: str | Path, config: dict[str, Any], inputs: list[dict[str, Any
             f"{folder} holds an audit of another {what}", _difference(known, identity), "another -o, or --fresh"
         )
     return _begin_anew(folder, identity, fresh or known is not None)
+
+
+def _drop_scratch(audit: Audit) -> None:
+    """Remove what a scan left in work/, not the journal of an unfinished verification."""
+    for path in audit.work.glob("*"):
+        if path.is_file():
+            path.unlink(missing_ok=True)
+        elif not path.name.startswith(JOURNAL):
+            shutil.rmtree(path, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        audit.work.rmdir()  # empty
 
 
 def _something_done(audit: Audit) -> bool:

@@ -1,9 +1,18 @@
 """The command line: parse, call, choose the exit code. It computes nothing and loads libraries where they are used."""
 
-from memaudit.cli import about, export, report, review, scan
+from memaudit.cli import about, export, report, review, scan, verify
 from memaudit.cli.root import main
 
 __all__ = ["main"]
 
-for command in (scan.scan, report.report, export.export, report.show, review.review, about.rules, about.doctor):
+for command in (
+    scan.scan,
+    verify.verify,
+    report.report,
+    export.export,
+    report.show,
+    review.review,
+    about.rules,
+    about.doctor,
+):
     main.add_command(command)

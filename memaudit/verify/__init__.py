@@ -1,1 +1,1 @@
-"""Evidence from a model's own behaviour: `run` is the verification on one page, and importing this loads nothing heavy."""
+"""Evidence from a model's own behaviour. `run` is the verification on one page; importing this loads nothing heavy."""

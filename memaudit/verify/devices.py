@@ -51,6 +51,15 @@ def find_device(asked: str | None = None) -> torch.device:
     return torch.device(asked)
 
 
+def device_names(asked: str | None = None) -> list[str]:
+    """Devices to use, each by its name: the best there is, or those asked for ("cuda:0,cuda:1").
+
+    Raises UsageError for one that is not there.
+    """
+    names = [name.strip() for name in (asked or "").split(",") if name.strip()]
+    return [str(find_device(name)) for name in names] or [str(find_device())]
+
+
 def find_dtype(asked: str | None, device: torch.device) -> torch.dtype:
     """The precision asked for ("fp32", "fp16", "bf16"), else fp16 on a GPU and fp32 on the CPU.
 

@@ -142,3 +142,20 @@ def _edge(inside: Callable[[float], bool], within: float, outside: float) -> flo
         else:
             outside = middle
     return outside
+
+
+def fixed_upper_limit(hits: int, n: int, alpha: float) -> float:
+    """One-sided upper limit of a rate for a number of samples that was fixed beforehand (Clopper & Pearson, 1934).
+
+    The rate at which `hits` or fewer of n have probability alpha. For controls, at which nobody peeks; never for
+    samples that stop early. Raises ValueError as `confidence_sequence`.
+    """
+    _check(hits, n, alpha)
+    if hits == n:
+        return 1.0
+
+    def likely(p: float) -> bool:
+        terms = (math.log(math.comb(n, k)) + _log_power(p, k) + _log_power(1 - p, n - k) for k in range(hits + 1))
+        return sum(map(math.exp, terms)) >= alpha
+
+    return _edge(likely, hits / n, 1.0)

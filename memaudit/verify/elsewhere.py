@@ -1,0 +1,160 @@
+"""Sampling elsewhere: a plan of prompts and seeds out, pictures in. Neither needs a model, or torch, here."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from memaudit.errors import BadInput
+from memaudit.rules import verify_rules
+from memaudit.verify import outcome
+from memaudit.verify.control_samples import controls_of, own_pictures, told, wanted_controls
+from memaudit.verify.drawing import Shelf
+from memaudit.verify.likeness import fitted
+from memaudit.verify.plan import PlanRow, file_name, read_generated, write_plan
+from memaudit.verify.replication import COMPARED
+from memaudit.verify.screening import everything
+from memaudit.verify.trial import Terms, Wanted, numbered, schedule
+from memaudit.verify.trials import Court, case_of, try_case
+from memaudit.verify.work import work_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import numpy as np
+
+    from memaudit.progress import Progress
+    from memaudit.store import Audit
+    from memaudit.verify.prompts import Cluster
+    from memaudit.verify.settings import VerifyConfig
+
+
+class Place(NamedTuple):
+    """What tells a picture of a plan from the others."""
+
+    fingerprint: str
+    kind: str
+    prompt: str
+    seed: int
+
+
+def plan_of(audit: Audit, config: VerifyConfig, path: Path, progress: Progress) -> int:
+    """Write the plan of a verification: all that may be looked at, since nobody stops early there. Returns its rows."""
+    work = work_of(audit, config, progress)
+    pictured = work.source.kind != "none"
+    rows = [
+        _row("", w, config) for w in wanted_controls(work.controls, pictured, config.seed)
+    ]  # fmt: skip
+    for cluster in work.clusters:
+        rows += [_row(cluster.fingerprint, w, config) for w in planned(cluster, config, pictured)]
+    write_plan(path, rows)
+    return len(rows)
+
+
+def planned(cluster: Cluster, config: VerifyConfig, pictured: bool) -> list[Wanted]:
+    """Every picture that a trial of this cluster may ask for. Without training pictures the first samples come on top,
+    and the others have later seeds."""
+    rules = verify_rules()["sample"]
+    first = 0 if pictured else int(rules["references"])
+    terms = Terms(1, config.samples, COMPARED, config.seed)
+    triggers = numbered(cluster, ("trigger",))
+    return [
+        *(Wanted(p, i, config.seed + s) for s in range(first) for p, i in numbered(cluster, ("caption", "unseen"))),
+        *(w._replace(seed=w.seed + first) for w in schedule(cluster, terms)),
+        *(Wanted(p, i, config.seed + s) for s in range(int(rules["triggers"])) for p, i in triggers),
+    ]
+
+
+def _row(fingerprint: str, w: Wanted, config: VerifyConfig) -> PlanRow:
+    name = file_name(fingerprint, w.prompt.kind, w.number, w.seed)
+    return PlanRow(fingerprint, w.prompt.kind, w.prompt.text, w.seed, name, config.steps, config.guidance)
+
+
+class FromFolder:
+    """Pictures that were drawn elsewhere, of one cluster ("" for controls)."""
+
+    def __init__(self, pictures: dict[Place, np.ndarray], fingerprint: str) -> None:
+        self.pictures, self.fingerprint = pictures, fingerprint
+
+    def __call__(self, wanted: Sequence[Wanted]) -> list[np.ndarray | None]:
+        """See `trial.Drawing`."""
+        return [self.pictures.get(Place(self.fingerprint, w.prompt.kind, w.prompt.text, w.seed)) for w in wanted]
+
+
+def judge_generated(audit: Audit, config: VerifyConfig, folder: Path, progress: Progress) -> dict[str, Any]:
+    """Judge the pictures of a folder that were made from a plan of this audit; returns the run as the manifest keeps
+    it.
+
+    A cluster without pictures is `not_run`. Raises BadInput where the folder holds no picture of the plan's, or the
+    plan is of another audit.
+    """
+    started = time.monotonic()
+    with progress.stage("reading pictures") as advance:
+        pictures, reasons = _read(folder, advance)
+    work = work_of(audit, config, progress)
+    missing = sum(reasons.values())
+    if not pictures or not {p.fingerprint for p in pictures} & {*work.names()}:
+        why = f"{missing} of its rows have no usable picture" if missing else "its plan names none of these clusters"
+        raise BadInput(f"{folder} holds no picture to judge", why, f"memaudit verify {audit.folder} --plan plan.csv")
+    if missing:
+        progress.note(f"{missing:,} pictures of the plan are missing: {_shown(reasons)}")
+    size = min(COMPARED, *(min(p.shape[:2]) for p in pictures.values()))
+    gallery, owner = own_pictures(work, size)
+    drawn = [
+        (w, p)
+        for w in wanted_controls(work.controls, bool(len(owner)), config.seed)
+        for p in FromFolder(pictures, "")([w])
+        if p is not None
+    ]
+    controls = controls_of([w for w, _ in drawn], [fitted(p, size) for _, p in drawn], gallery, owner, size)
+    key = config.digest([c.fingerprint for c in work.clusters], sorted(pictures), time.time())
+    terms = Terms(len(work.clusters), config.samples, size, config.seed)
+    court = Court(controls, terms, Shelf(audit.folder, key), None)
+    records = []
+    with progress.stage("judging clusters", len(work.clusters)) as advance:
+        for cluster in work.clusters:
+            record = try_case(case_of(work, cluster, size), court, FromFolder(pictures, cluster.fingerprint))
+            if record["status"] == "not_run":
+                record["why"] = "no picture of it in the folder"
+            records.append(record)
+            advance(1)
+    screened = everything(work.clusters)
+    run = outcome.about_run(key, config, _about(config, size), work.clusters, screened, records)
+    run |= told(work, screened, controls, records)
+    run |= {"unet_calls": 0, "seconds": round(time.monotonic() - started, 3)}
+    outcome.store_run(audit, run, records)
+    return run
+
+
+def _about(config: VerifyConfig, size: int) -> dict[str, Any]:
+    """What is known of a model that was not here."""
+    return {
+        "model": config.model,
+        "digest": None,
+        "family": None,
+        "scheduler": None,
+        "prediction_type": None,
+        "steps": config.steps or 0,
+        "guidance": config.guidance or 0.0,
+        "size": size,
+        "device": "elsewhere",
+        "dtype": None,
+    }
+
+
+def _read(folder: Path, advance: Any) -> tuple[dict[Place, np.ndarray], Counter[str]]:
+    """Pictures by place, and why others are missing."""
+    pictures, reasons = dict[Place, Any](), Counter[str]()
+    for row, found in read_generated(folder):
+        if isinstance(found, str):
+            reasons[found] += 1
+        else:
+            pictures[Place(row.fingerprint, row.kind, row.prompt, row.seed)] = found
+        advance(1)
+    return pictures, reasons
+
+
+def _shown(reasons: Counter[str]) -> str:
+    return ", ".join(f"{n:,} {why}" for why, n in reasons.most_common(3))

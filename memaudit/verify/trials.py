@@ -1,0 +1,174 @@
+"""All trials of a run: one after the other on one device, or shared out to one process per device."""
+
+from __future__ import annotations
+
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from memaudit.errors import BadInput, NoSpace
+from memaudit.rules import verify_rules
+from memaudit.verify.calibration import calibrate, judged
+from memaudit.verify.drawing import FromModel
+from memaudit.verify.likeness import fitted
+from memaudit.verify.replication import originals
+from memaudit.verify.trial import Trial, Wanted, stand_ins
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from multiprocessing.queues import Queue
+
+    from memaudit.verify.calibration import Controls
+    from memaudit.verify.drawing import Shelf
+    from memaudit.verify.journal import Journal
+    from memaudit.verify.models import Model
+    from memaudit.verify.prompts import Cluster, Prompt
+    from memaudit.verify.trial import Drawing, Terms
+    from memaudit.verify.work import Work
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One cluster to try. training: its pictures, uint8 (m, S, S, 3); names: of them; missing: how many could not be
+    had; why: there are none at all."""
+
+    cluster: Cluster
+    training: np.ndarray
+    names: tuple[str, ...]
+    missing: int
+    why: str | None
+
+
+@dataclass(frozen=True)
+class Court:
+    """What all trials share, and what a process on another device is given."""
+
+    controls: Controls
+    terms: Terms
+    shelf: Shelf
+    model: tuple[str, str | None, int, float] | None  # name, dtype, steps, guidance; None: it is not here
+
+    def open_model(self, device: str) -> Model:
+        from memaudit.verify.models import load  # torch, which judging pictures made elsewhere does without
+
+        assert self.model is not None
+        name, dtype, steps, guidance = self.model
+        return load(name, device, dtype, steps=steps, guidance=guidance)
+
+
+def case_of(work: Work, cluster: Cluster, size: int) -> Case:
+    """A cluster with its training pictures."""
+    found = work.source.gallery(work.text_ids(cluster), size, int(verify_rules()["sample"]["gallery"]))
+    return Case(cluster, found.pictures, tuple(found.names), found.missing, found.why)
+
+
+def try_case(case: Case, court: Court, draw: Drawing) -> Record:
+    """The record of one cluster; what fails for it alone is its record too."""
+    name = case.cluster.fingerprint
+    standard = originals(case.training, case.names) if len(case.training) else None
+    trial = Trial(case.cluster, standard, court.controls, court.terms)
+    before = _calls(draw)
+    try:
+        record = trial.run(draw, lambda w, picture: court.shelf.keep(name, w.file(), picture))
+    except NoSpace:
+        raise
+    except BadInput as error:  # out of memory at one picture, numbers that overflow
+        record = {"fingerprint": name, "status": "error", "why": " ".join(x for x in (error.what, error.why) if x)}
+    told = {"why": case.why} if case.why and "why" not in record else {}
+    return {**record, **told, "missing": case.missing, "unet_calls": _calls(draw) - before}
+
+
+def _calls(draw: Drawing) -> int:
+    return draw.model.calls if isinstance(draw, FromModel) else 0
+
+
+def try_all(
+    cases: Sequence[Cluster],
+    case_of: Callable[[Cluster], Case],
+    model: Model,
+    devices: Sequence[str],
+    court: Court,
+    journal: Journal,
+    advance: Callable[[int], None],
+) -> list[Record]:
+    """Records of these clusters, in their order; those that the journal holds are not tried again.
+
+    case_of: reads a cluster's training pictures, just before they are needed.
+    """
+    records = {c.fingerprint: journal.read(f"cluster-{c.fingerprint}") for c in cases}
+    waiting = [c for c in cases if records[c.fingerprint] is None]
+    advance(len(cases) - len(waiting))
+    lazy = (case_of(cluster) for cluster in waiting)
+    done = _here(lazy, model, court) if len(devices) == 1 else _everywhere(lazy, devices, court)
+    for record in done:
+        journal.write(f"cluster-{record['fingerprint']}", record)
+        records[record["fingerprint"]] = record
+        advance(1)
+    return [found for c in cases if (found := records[c.fingerprint]) is not None]
+
+
+def _here(cases: Iterator[Case], model: Model, court: Court) -> Iterator[Record]:
+    draw = FromModel(model)
+    for case in cases:
+        yield try_case(case, court, draw)
+
+
+_drawing: FromModel | None = None  # of this process, where it is one of several
+
+
+def _everywhere(cases: Iterator[Case], devices: Sequence[str], court: Court) -> Iterator[Record]:
+    """One process a device; whichever is free takes the next cluster. A few cases are read ahead, not all."""
+    context = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
+    names: Queue[str] = context.Queue()
+    for device in devices:
+        names.put(device)
+    with ProcessPoolExecutor(len(devices), context, _start, (names, court)) as pool:
+        waiting = set()
+        for case in cases:
+            waiting.add(pool.submit(_try_there, case, court))
+            if len(waiting) > 2 * len(devices):
+                ready = next(as_completed(waiting))
+                waiting.remove(ready)
+                yield ready.result()
+        for ready in as_completed(waiting):
+            yield ready.result()
+
+
+def _start(names: Queue[str], court: Court) -> None:
+    global _drawing
+    _drawing = FromModel(court.open_model(names.get()))
+
+
+def _try_there(case: Case, court: Court) -> Record:
+    assert _drawing is not None
+    return try_case(case, court, _drawing)
+
+
+def asked_again(record: Record, case: Case, court: Court, draw: Drawing, prompts: Sequence[Prompt]) -> tuple[int, int]:
+    """(copies, samples) of another model at the same prompts and seeds, judged by the same limits.
+
+    prompts: the cluster's. Where the record rests on first samples, this model's own first samples stand in.
+    """
+    place = {(p.kind, p.text): p for p in prompts}
+    first = [s for s in record["samples"] if s["copied"] == "unjudged"]
+    counted = [s for s in record["samples"] if s["copied"] != "unjudged" and s["kind"] in ("caption", "unseen")]
+    size = court.terms.size
+    if len(case.training):
+        standard = originals(case.training, case.names)
+    else:
+        names = [s["path"] for s in first]
+        standard = stand_ins(_drawn(first, place, draw), names, [s["number"] for s in first], size)
+    pictures = np.stack([fitted(p, size) for p in _drawn(counted, place, draw)])
+    limit = calibrate(court.controls, standard, court.controls.own(len(standard))).limits
+    _, copied = judged(pictures, standard, limit)
+    return int(copied.any.sum()), len(pictures)
+
+
+def _drawn(samples: Sequence[Record], place: dict[tuple[str, str], Prompt], draw: Drawing) -> list[np.ndarray]:
+    wanted = [Wanted(place[s["kind"], s["prompt"]], s["number"], s["seed"]) for s in samples]
+    return [p for p in draw(wanted) if p is not None]
