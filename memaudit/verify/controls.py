@@ -25,7 +25,8 @@ ROUNDS = 3  # of reading, where too few captions of a script were among those re
 
 
 def matched_controls(audit: Audit, clusters: Sequence[Cluster], n: int, seed: int) -> list[Prompt]:
-    """Up to `n` captions of the dataset that occur once and are in no cluster, as prompts of kind "control".
+    """Up to `n` captions of the dataset that occur once and are in no cluster, as prompts of kind "control"; in a
+    dataset that has fewer, also captions whose only clusters are templates of the info band.
 
     They are matched to the captions of `clusters` by script and by length in words (`BINS` quantiles): as many of each
     kind as the clusters have in proportion; where one runs out, the next in length of any script that the clusters have
@@ -71,13 +72,21 @@ def _candidates(audit: Audit, n: int, rng: np.random.Generator) -> pl.DataFrame:
     found = _alone(audit, ids)
     if ids is not None and len(found) < READ * n:  # nearly everything repeats
         found = _alone(audit, None)
+    if len(found) < n:
+        found = _alone(audit, None, beside_phrases=True)
     found = found.sort("text_id")
     return found[rng.permutation(len(found))]
 
 
-def _alone(audit: Audit, ids: np.ndarray | None) -> pl.DataFrame:
-    """Texts of one row that are in no cluster, among `ids` (None: among all)."""
-    texts, clustered = audit.scan("texts"), audit.scan("clusters").select("text_id")
+def _alone(audit: Audit, ids: np.ndarray | None, beside_phrases: bool = False) -> pl.DataFrame:
+    """Texts of one row that are in no cluster, among `ids` (None: among all). beside_phrases: templates without a
+    finding above the info band, half of a language's phrases, do not count as clusters."""
+    texts, clusters = audit.scan("texts"), audit.scan("clusters")
+    if beside_phrases:
+        above = audit.scan("findings").filter(pl.col("severity") != "info").select("cluster_id", listed=True)
+        clusters = clusters.join(above, on="cluster_id", how="left")
+        clusters = clusters.filter((pl.col("kind") != "template") | pl.col("listed"))
+    clustered = clusters.select("text_id")
     if ids is not None:
         some = pl.LazyFrame({"text_id": ids.astype(np.uint32)})
         texts, clustered = (frame.join(some, on="text_id", how="semi") for frame in (texts, clustered))

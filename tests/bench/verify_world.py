@@ -32,11 +32,11 @@ from memaudit.verify.models import load
 from memaudit.verify.outcome import FULL_SEEDS
 from memaudit.verify.pictures import Gallery
 from memaudit.verify.prompts import Cluster, Prompt
-from memaudit.verify.run import Work
 from memaudit.verify.settings import VerifyConfig
 from memaudit.verify.trial import Terms
 from memaudit.verify.trials import try_case
 from memaudit.verify.verdict import kind_of, replicated
+from memaudit.verify.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
