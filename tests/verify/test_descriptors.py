@@ -146,7 +146,9 @@ def test_onnx_without_its_runtime(tmp_path, monkeypatch: pytest.MonkeyPatch) -> 
     assert "onnxruntime is not installed" in caught.value.why
 
 
-@pytest.mark.parametrize(("kind", "shape"), [("tensor(uint8)", ["n", "h", "w", 3]), ("tensor(float)", [1, 3, 288, 288])])
+@pytest.mark.parametrize(
+    ("kind", "shape"), [("tensor(uint8)", ["n", "h", "w", 3]), ("tensor(float)", [1, 3, 288, 288])]
+)
 def test_onnx_gets_what_it_asks_for(tmp_path, monkeypatch: pytest.MonkeyPatch, kind: str, shape: list[Any]) -> None:
     seen = []
 
