@@ -39,15 +39,16 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # an IPv4 address in its last 32 
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address belongs to the public internet; addresses that carry another one are judged by both."""
+    """Whether an IP address belongs to the public internet; one that stands for or carries an IPv4 address only if that
+    does."""
     ip = ipaddress.ip_address(address.partition("%")[0])
-    if not ip.is_global or ip.is_multicast or ip.is_reserved or ip.is_unspecified:
-        return False
     if isinstance(ip, ipaddress.IPv6Address):
-        inner = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
-        inner.append(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else None)
-        return all(is_public(str(one)) for one in inner if one is not None)
-    return True
+        stands_for = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else ip.ipv4_mapped
+        if stands_for is not None:
+            return is_public(str(stands_for))
+        if not all(is_public(str(carried)) for carried in (ip.sixtofour, *(ip.teredo or ())) if carried is not None):
+            return False
+    return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)
 
 
 @dataclass(frozen=True)

@@ -239,6 +239,9 @@ def _by_files(files: DatasetFiles, first: list[Wanted], image_root: str | None) 
             best, most = way, n_found
     if best is not None:
         return best, f"{best.told} ({most} of the first {len(first)} rows have theirs)"
+    for dull in ("no column of keys", "no column of pictures", "no reference"):  # in which ways that did not apply end
+        if len(reasons) > 1:
+            del reasons[dull]
     where = "" if image_root is None else f" in {shown(image_root)}, looked for by {', '.join(KEYS)}"
     return None, f"none{where}: {reasons.most_common(1)[0][0]}"
 
