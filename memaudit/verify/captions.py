@@ -91,6 +91,8 @@ def in_dataset(audit: Audit, captions: Sequence[str]) -> list[bool]:
 
 def script(text: str) -> str:
     """The script of most of a text's letters: "latin" (also of a text without any), "cjk", "cyrillic" or "other"."""
+    if text.isascii():
+        return "latin"
     seen = Counter(_script_of(c) for c in text if c.isalpha())
     return max(seen, key=lambda name: (seen[name], name)) if seen else "latin"
 
