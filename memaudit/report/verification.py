@@ -39,7 +39,8 @@ def runs(audit: Audit, verdicts: pl.DataFrame) -> list[dict[str, Any]]:
 
     Counts are those of the stored verdicts; what the manifest does not say is None.
     """
-    told = {str(run.get("model")): run for run in audit.manifest.get(MANIFEST_KEY) or [] if isinstance(run, dict)}
+    known = [run for run in audit.manifest.get(MANIFEST_KEY) or [] if isinstance(run, dict)]
+    told: dict[str, dict[str, Any]] = {run["model"]: run for run in known if isinstance(run.get("model"), str)}
     for model in verdicts["model"].unique(maintain_order=True):
         told.setdefault(model, {"model": model})
     return [_run(run, verdicts.filter(pl.col("model") == model)) for model, run in told.items()]

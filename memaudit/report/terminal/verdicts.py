@@ -172,7 +172,13 @@ def verdict_lines(summary: dict[str, Any], entry: dict[str, Any], width: int) ->
         parts = escape.terminal(verdict["says"], 2 * width).split(", ")
         if several:
             parts[0] = f"{_name(verdict['model'], MODEL)}: {parts[0]}"
-        out += [Text(line, STYLES.get(verdict["verdict"], "")) for line in flow(parts, width, ", ")]
+        style, lines = STYLES.get(verdict["verdict"], ""), flow(parts, width, ", ")
+        if verdict["replicated"]:  # loud is what it says, not the numbers behind it
+            first = Text(lines[0])
+            first.stylize(style, 0, first.plain.find(" (") if " (" in first.plain else len(first))
+            out += [first, *map(Text, lines[1:])]
+            continue
+        out += [Text(line, style) for line in lines]
     return out
 
 
