@@ -43,7 +43,8 @@ SIGNALS = (
     *("magnitude", "magnitude_rank"),  # mean over seeds; share of controls below it
     "distance",  # median over pictures: tiled l2 to the nearest picture of the cluster
     *("region_distance", "region_share"),  # the same in the copied region; its share of the picture
-    "agreement",  # between seeds
+    "agreement",  # median over pairs of pictures of one prompt: tiled l2 between seeds
+    *("seed_agreement", "seed_agreement_rank"),  # SSIM of the best pair of first predictions; share of controls below
     *("caption_rate", "unseen_rate", "trigger_rate"),  # copies among the pictures of one kind of prompt
 )
 """What a verdict was told from, where it was measured."""

@@ -86,16 +86,16 @@ def _chosen(audit: Audit, top: int, min_severity: str, again: bool) -> list[int]
     import polars as pl
 
     from memaudit.report.entries import ranked
-    from memaudit.suppression import current
+    from memaudit.verdicts import judged
 
-    now = current(audit)
-    heads = ranked(now.findings)
-    rest = now.findings.filter(~pl.col("cluster_id").is_in(heads["cluster_id"].implode())).sort(
+    judgement = judged(audit)
+    heads = ranked(judgement.findings)
+    rest = judgement.findings.filter(~pl.col("cluster_id").is_in(heads["cluster_id"].implode())).sort(
         "risk", "cluster_id", descending=[True, False]
     )
     severe = pl.col("severity").cast(pl.String).is_in(SEVERITIES[SEVERITIES.index(min_severity) :])
     ids = pl.concat([heads, rest]).filter(severe)["cluster_id"].to_list()
-    return [cluster for cluster in ids if again or cluster not in now.labels][:top]
+    return [cluster for cluster in ids if again or cluster not in judgement.now.labels][:top]
 
 
 class Review:

@@ -128,7 +128,7 @@ def _exit_code(result: ScanResult, fail_on: str | None) -> int:
         return EXIT_INCOMPLETE
     if fail_on is None:
         return EXIT_OK
-    from memaudit.suppression import current
+    from memaudit.verdicts import judged
 
-    found = current(result.audit).findings.filter(suppressed=False)["severity"].cast(str).to_list()
+    found = judged(result.audit).findings.filter(suppressed=False)["severity"].cast(str).to_list()
     return EXIT_FINDINGS if set(found) & set(SEVERITIES[SEVERITIES.index(fail_on) :]) else EXIT_OK

@@ -91,13 +91,15 @@ def signals(verdict: Mapping[str, Any]) -> list[str]:
         out.append(f"magnitude above {_at_least(rank)} of controls")
     elif "magnitude" in known:
         out.append(f"magnitude {known['magnitude']:.2f}")
+    if (rank := known.get("seed_agreement_rank")) is not None:
+        out.append(f"seeds agree more than {_at_least(rank)} of controls")
     if "distance" in known:
         out.append(f"{known['distance']:.2f} from the nearest picture of the cluster (median)")
     if "region_distance" in known:
         share = f", {percent(known['region_share'])} of the picture" if "region_share" in known else ""
         out.append(f"{known['region_distance']:.2f} in the copied region{share}")
     if "agreement" in known:
-        out.append(f"agreement between seeds {known['agreement']:.2f}")
+        out.append(f"{known['agreement']:.2f} between seeds (median)")
     if verdict["e_value"] is not None:
         out.append(f"e-value {_large(verdict['e_value'])}")
     return out

@@ -78,7 +78,8 @@ def about_run(
         "hypotheses": len(clusters),
         "screen": {
             "on": config.screen,
-            "threshold": screened.threshold,
+            "threshold": screened.threshold.get("magnitude"),
+            "thresholds": screened.threshold,
             "controls": screened.controls,
             "passed": len(screened.passed),
             "cleared": cleared,

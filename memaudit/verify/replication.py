@@ -78,13 +78,18 @@ def originals(pictures: np.ndarray, names: tuple[str, ...], groups: np.ndarray |
 
 
 def _shared(pictures: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """bool (m, S, S): of each picture the largest region that another group's picture shares. Pictures that agree
-    nearly everywhere are one picture and share nothing; blank regions are no evidence."""
+    """bool (m, S, S): of each picture the largest region that another group's picture shares.
+
+    Pictures that agree nearly everywhere are one picture and share nothing; blank regions are no evidence; and of many
+    pictures some two agree somewhere by chance, so a region counts where enough others share one with its picture.
+    """
     rules, unit = verify_rules()["copy"], as_unit(pictures)
     masks = np.zeros(pictures.shape[:3], np.bool_)
-    largest = np.zeros(len(pictures))
+    largest, sharing, others_of = np.zeros(len(pictures)), np.zeros(len(pictures)), np.zeros(len(pictures))
     for i in range(len(pictures) - 1):
         others = np.flatnonzero(groups[i + 1 :] != groups[i]) + i + 1
+        others_of[i] += len(others)
+        others_of[others] += 1
         if not len(others):
             continue
         agree = np.abs(unit[i] - unit[others]).sum(axis=-1) < rules["agree"]
@@ -94,8 +99,10 @@ def _shared(pictures: np.ndarray, groups: np.ndarray) -> np.ndarray:
         for j, region, share in zip(others.tolist(), regions, shares.tolist(), strict=True):
             if rules["least_region"] <= share <= rules["most_region"] and _detail(unit[i], region) >= rules["detail"]:
                 for k in (i, j):
+                    sharing[k] += 1
                     if share > largest[k]:
                         masks[k], largest[k] = region, share
+    masks[sharing < rules["sharing"] * others_of] = False
     return masks
 
 

@@ -22,26 +22,36 @@ SCREEN_SEEDS = 1_000_000  # added to the run's seed: sampling must not see the n
 PROMPTS_AT_ONCE = 64
 
 
+SIGNALS = ("magnitude", "seed_agreement")
+"""What the screen looks at: both come from the same U-Net calls (docs/verify.md has the ablation)."""
+
+
 @dataclass(frozen=True)
 class Screening:
-    """magnitude: by fingerprint, the largest over the cluster's prompts; rank: share of controls below it. passed,
-    audited: fingerprints that go on, because of their magnitude, and by lot."""
+    """value: by signal and fingerprint, the largest over the cluster's prompts; rank: share of controls below it.
+    passed, audited: fingerprints that go on, because of a signal, and by lot. threshold: by signal, for one prompt."""
 
-    magnitude: dict[str, float]
-    rank: dict[str, float]
+    value: dict[str, dict[str, float]]
+    rank: dict[str, dict[str, float]]
     passed: list[str]
     audited: list[str]
     controls: int
-    threshold: float | None
+    threshold: dict[str, float | None]
 
     @property
     def sampled(self) -> set[str]:
         return {*self.passed, *self.audited}
 
+    def seen(self, fingerprint: str) -> dict[str, float]:
+        """What was measured of a cluster: each signal and its rank among controls."""
+        names = [name for name in self.value if fingerprint in self.value[name]]
+        ranks = {f"{name}_rank": self.rank[name][fingerprint] for name in names}
+        return {name: self.value[name][fingerprint] for name in names} | ranks
+
 
 def everything(clusters: Sequence[Cluster]) -> Screening:
     """No screen: all clusters are sampled."""
-    return Screening({}, {}, [c.fingerprint for c in clusters], [], 0, None)
+    return Screening({}, {}, [c.fingerprint for c in clusters], [], 0, {})
 
 
 def screen_clusters(
@@ -52,54 +62,58 @@ def screen_clusters(
     journal: Journal,
     progress: Progress,
 ) -> Screening:
-    """Magnitudes of all prompts and controls, and what follows from them.
+    """The signals of all prompts and controls, and what follows from them.
 
-    A cluster passes when one of its k prompts exceeds the controls' quantile 1 - pass_share / k, so that clusters of
-    many prompts pass by chance no more often than those of one.
+    A cluster passes when one of its k prompts exceeds the controls' quantile 1 - share / k in one of the two signals,
+    share being half of pass_share: so that neither two signals nor many prompts let more pass by chance. A value that
+    is not a number passes, and without controls everything does.
     """
-    from memaudit.verify.screen import threshold
-
     rules = verify_rules()["screen"]
     prompts = {c.fingerprint: [p.text for p, _ in numbered(c, PATTERN)] for c in clusters}
     texts = list(dict.fromkeys([*(p.text for p in controls), *(t for some in prompts.values() for t in some)]))
     seeds = [seed + SCREEN_SEEDS + i for i in range(int(rules["seeds"]))]
     known = _measured(model, texts, seeds, journal, progress)
-    of_controls = np.array([known[p.text] for p in controls], np.float64)
-    of_controls = of_controls[np.isfinite(of_controls)]
-    largest = {name: max((known[t] for t in some), default=0.0) for name, some in prompts.items()}
-    passed = [
-        name for name, some in prompts.items()
-        if not largest[name] <= threshold(of_controls, 1 - rules["pass_share"] / max(1, len(some)))
-    ]  # fmt: skip
-    rank = {name: float((of_controls < value).mean()) if len(of_controls) else 1.0 for name, value in largest.items()}
-    return Screening(
-        magnitude=largest,
-        rank=rank,
-        passed=passed,
-        audited=_lot([c.fingerprint for c in clusters if c.fingerprint not in passed], seed),
-        controls=len(of_controls),
-        threshold=threshold(of_controls, 1 - rules["pass_share"]),
-    )
+    share, value, rank, cut = rules["pass_share"] / len(SIGNALS), {}, {}, {}
+    passed: set[str] = set()
+    for name in SIGNALS:
+        of_controls = np.array([known[name][p.text] for p in controls], np.float64)
+        of_controls = of_controls[np.isfinite(of_controls)]
+        value[name] = {c: max((known[name][t] for t in some), default=0.0) for c, some in prompts.items()}
+        rank[name] = {c: float((of_controls < x).mean()) if len(of_controls) else 1.0 for c, x in value[name].items()}
+        cuts = {k: _quantile(of_controls, 1 - share / k) for k in {1, *(len(some) or 1 for some in prompts.values())}}
+        cut[name] = cuts[1] if np.isfinite(cuts[1]) else None
+        passed |= {c for c, some in prompts.items() if not value[name][c] <= cuts[len(some) or 1]}
+    cleared = [c for c in prompts if c not in passed]
+    audited = _lot(cleared, seed)
+    return Screening(value, rank, [c for c in prompts if c in passed], audited, len(of_controls), cut)
+
+
+def _quantile(of_controls: np.ndarray, share: float) -> float:
+    from memaudit.verify.screen import threshold
+
+    return threshold(of_controls, share)
 
 
 def _measured(
     model: Model, texts: Sequence[str], seeds: Sequence[int], journal: Journal, progress: Progress
-) -> dict[str, float]:
-    """Magnitude by prompt; what the journal holds is not measured again."""
-    from memaudit.verify.screen import magnitudes
+) -> dict[str, dict[str, float]]:
+    """By signal and prompt; what the journal holds is not measured again."""
+    from memaudit.verify.screen import screen
 
+    known: dict[str, dict[str, float]] = {name: {} for name in SIGNALS}
     with progress.stage("screening prompts", len(texts)) as advance:
-        known: dict[str, float] = {}
         for start in range(0, len(texts), PROMPTS_AT_ONCE):
             some = texts[start : start + PROMPTS_AT_ONCE]
             step = f"screen-{start}"
             found: dict[str, Any] | None = journal.read(step)
             if found is None:
-                before = model.calls
-                values = magnitudes(model, some, seeds).astype(float).tolist()
-                found = {"magnitude": values, "unet_calls": model.calls - before}
+                before, seen = model.calls, screen(model, some, seeds, agreement=True)
+                assert seen.agreement is not None
+                values = (seen.magnitude.astype(float).tolist(), seen.agreement.astype(float).tolist())
+                found = dict(zip(SIGNALS, values, strict=True)) | {"unet_calls": model.calls - before}
                 journal.write(step, found)
-            known |= dict(zip(some, found["magnitude"], strict=True))
+            for name in SIGNALS:
+                known[name] |= dict(zip(some, found[name], strict=True))
             advance(len(some))
     return known
 

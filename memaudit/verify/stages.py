@@ -83,18 +83,11 @@ def try_clusters(
     with progress.stage("sampling clusters", len(chosen)) as advance:
         tried = try_all(chosen, lambda c: case_of(work, c, size), model, devices, court, journal, advance)
     records = {record["fingerprint"]: record for record in tried}
-    return [{**(records.get(name) or _cleared(name)), **_seen(screened, name)} for name in work.names()]
+    return [{**(records.get(name) or _cleared(name)), **screened.seen(name)} for name in work.names()]
 
 
 def _cleared(fingerprint: str) -> dict[str, Any]:
     return {"fingerprint": fingerprint, "status": "screened", "why": None}
-
-
-def _seen(screened: Screening, name: str) -> dict[str, Any]:
-    """What the screen measured of a cluster."""
-    if name not in screened.magnitude:
-        return {}
-    return {"magnitude": screened.magnitude[name], "magnitude_rank": screened.rank[name]}
 
 
 def court_of(model: Model, work: Work, controls: Controls, config: VerifyConfig, shelf: Shelf) -> Court:

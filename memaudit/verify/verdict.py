@@ -111,8 +111,7 @@ def _signals(record: Mapping[str, Any]) -> dict[str, float | None]:
     regions = [s for s in judged if s["region_distance"] is not None]
     rates = {f"{kind}_rate": _rate(record, kind) for kind in (*PATTERN, "trigger")}
     return {
-        "magnitude": record.get("magnitude"),
-        "magnitude_rank": record.get("magnitude_rank"),
+        **{name: record.get(name) for name in ("magnitude", "magnitude_rank", "seed_agreement", "seed_agreement_rank")},
         "distance": _median([s["distance"] for s in judged]),
         "region_distance": _median([s["region_distance"] for s in regions]),
         "region_share": _median([s["region_share"] for s in regions]),
