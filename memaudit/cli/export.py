@@ -12,7 +12,8 @@ from memaudit.errors import EXIT_INCOMPLETE, EXIT_OK, UsageError
 from memaudit.streams import STDOUT
 
 VIEWS = ("rows", "members", "clusters", "patterns")
-VERDICTS = ("replicated", "verbatim", "template", "not_replicated", "screened", "not_run", "error")  # as in verdicts
+VERDICTS = ("replicated", "verbatim", "template", "not_replicated", "screened", "not_run", "error")
+"""As in `verdicts`, which would load polars."""
 EXPORT_SUFFIXES = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet", ".json": "json", ".jsonl": "json"}
 
 
