@@ -48,8 +48,8 @@ def export(
     """Write a blocklist, the members of all findings, the findings, or patterns.
 
     rows: the rows to drop; an anti-join on (file, row) or id keeps one of every exact and near cluster. members: every
-    row of every finding, to keep or to drop. clusters: the findings. patterns: regular expressions (RE2). With --verdict
-    and without --min-severity, the verdict alone decides.
+    row of every finding, to keep or to drop. clusters: the findings. patterns: regular expressions (RE2). Where
+    --verdict is given and --min-severity is not, the verdict alone decides.
     """
     from memaudit.export import export as write
 

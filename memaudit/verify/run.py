@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from memaudit.progress import Progress, Silent
 from memaudit.verify import outcome, stages
 from memaudit.verify.control_samples import told
+from memaudit.verify.descriptors import open_descriptor
 from memaudit.verify.devices import device_names
 from memaudit.verify.drawing import Shelf
 from memaudit.verify.journal import Journal
@@ -31,6 +32,7 @@ def verify(audit: Audit, config: VerifyConfig, progress: Progress | None = None)
     NoSpace for a full disk; what fails for one cluster alone is its verdict `error`.
     """
     progress, started = progress or Silent(), time.monotonic()
+    descriptor = open_descriptor(config.descriptor, warn=progress.note)  # refused now rather than after the work
     work = work_of(audit, config, progress)
     devices = device_names(config.device)
     with progress.stage("loading the model"):
@@ -49,6 +51,7 @@ def verify(audit: Audit, config: VerifyConfig, progress: Progress | None = None)
     if config.reference_model is not None:
         records = stages.ask_reference(work, records, controls, config, devices[0], journal, shelf, progress)
     run |= told(work, screened, controls, records)
+    run["descriptor"] = {"name": descriptor.name, "digest": descriptor.digest}
     run |= {"unet_calls": journal.total("unet_calls"), "seconds": round(time.monotonic() - started, 3)}
     outcome.store_run(audit, run, records)
     journal.drop()

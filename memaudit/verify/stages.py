@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 Records = list[dict[str, Any]]
 
+DETECTOR_SIZE = 288  # px that SSCD was published with
 AT_ONCE = 16  # control pictures that one entry of the journal holds
 
 
@@ -79,7 +80,7 @@ def try_clusters(
     """Tier 1: a record for every cluster, screened ones included, in their order."""
     court = court_of(model, work, controls, config, shelf)
     chosen = [c for c in work.clusters if c.fingerprint in screened.sampled]
-    size = court.terms.size
+    size = court.terms.described
     with progress.stage("sampling clusters", len(chosen)) as advance:
         tried = try_all(chosen, lambda c: case_of(work, c, size), model, devices, court, journal, advance)
     records = {record["fingerprint"]: record for record in tried}
@@ -92,7 +93,11 @@ def _cleared(fingerprint: str) -> dict[str, Any]:
 
 def court_of(model: Model, work: Work, controls: Controls, config: VerifyConfig, shelf: Shelf) -> Court:
     """What all trials of a run share."""
-    terms = Terms(len(work.clusters), config.samples, compared_size(model.size), config.seed)
+    size = compared_size(model.size)
+    described = size if config.descriptor is None else min(model.size, DETECTOR_SIZE)
+    terms = Terms(
+        len(work.clusters), config.samples, size, config.seed, descriptor=config.descriptor, described=described
+    )
     return Court(controls, terms, shelf, (model.name, config.dtype, model.steps, model.guidance))
 
 
@@ -148,7 +153,7 @@ def ask_reference(
             step, cluster = f"reference-{record['fingerprint']}", clusters[record["fingerprint"]]
             known = journal.read(step)
             if known is None:
-                case = case_of(work, cluster, court.terms.size)
+                case = case_of(work, cluster, court.terms.described)
                 hits, n = asked_again(record, case, court, FromModel(model), cluster.prompts)
                 known = {"reference_hits": hits, "reference_n": n}
                 journal.write(step, known)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
 from memaudit.rules import verify_rules
 from memaudit.verify.calibration import calibrate, judged
+from memaudit.verify.descriptors import nearest, open_descriptor
 from memaudit.verify.evidence import e_value
 from memaudit.verify.likeness import fitted, tiled_l2_matrix
 from memaudit.verify.replication import originals
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from memaudit.verify.calibration import Calibrated, Controls
+    from memaudit.verify.descriptors import Descriptor
     from memaudit.verify.prompts import Cluster, Prompt
     from memaudit.verify.replication import Compared, Copies, Originals
 
@@ -51,13 +54,16 @@ class Drawing(Protocol):
 class Terms:
     """What all trials of a run have in common. hypotheses: clusters that the false discovery rate counts; samples: at
     most so many of a cluster; size: px at which pictures are compared; seed: the first one; early_stop: whether to end
-    when the evidence suffices."""
+    when the evidence suffices; descriptor: file of a copy detector, None for the built-in descriptor; described: px at
+    which pictures are described."""
 
     hypotheses: int
     samples: int
     size: int
     seed: int
     early_stop: bool = True
+    descriptor: str | None = None
+    described: int = 128
 
 
 def schedule(cluster: Cluster, terms: Terms) -> list[Wanted]:
@@ -80,6 +86,12 @@ def numbered(cluster: Cluster, kinds: Sequence[str]) -> list[tuple[Prompt, int]]
     return out
 
 
+@cache
+def _descriptor(path: str | None) -> Descriptor:
+    """Opened once a process."""
+    return open_descriptor(path)
+
+
 def stand_ins(drawn: Sequence[np.ndarray], names: Sequence[str], prompts: Sequence[int], size: int) -> Originals:
     """First samples of each prompt in place of training pictures: a model that draws the same again copies something.
 
@@ -92,22 +104,27 @@ def stand_ins(drawn: Sequence[np.ndarray], names: Sequence[str], prompts: Sequen
 class Trial:
     """The state of one cluster's trial: what was drawn, what copies."""
 
-    def __init__(self, cluster: Cluster, training: Originals | None, controls: Controls, terms: Terms) -> None:
-        """training: the cluster's pictures; None or empty: its first samples stand for them."""
+    def __init__(
+        self, cluster: Cluster, training: np.ndarray, names: Sequence[str], controls: Controls, terms: Terms
+    ) -> None:
+        """training: the cluster's pictures, uint8 (m, S, S, 3), and their names; none: its first samples stand for
+        them."""
         self.cluster, self.controls, self.terms = cluster, controls, terms
-        self.training = training if training is not None and len(training) else None
+        self.training, self.names = training, tuple(names)
         self.samples: list[dict[str, Any]] = []
         self.pictures: list[np.ndarray] = []  # of the samples, at the size of comparison
         self.standard: Originals | None = None
+        self.vectors = np.zeros((0, 1), np.float32)  # of the originals
         self.calibrated: Calibrated | None = None
 
     def run(self, draw: Drawing, keep: Callable[[Wanted, np.ndarray], str]) -> dict[str, Any]:
         """Draw until `enough`, or `samples`. keep: stores a picture and returns its path. Returns the record."""
         waiting = schedule(self.cluster, self.terms)
-        if self.training is None:
-            waiting = self._first(waiting, draw, keep)
+        if len(self.training):
+            pictures = np.stack([fitted(picture, self.terms.size) for picture in self.training])
+            self.compare_with(originals(pictures, self.names), list(self.training))
         else:
-            self.compare_with(self.training)
+            waiting = self._first(waiting, draw, keep)
         n_prompts = len(numbered(self.cluster, PATTERN))
         least = int(verify_rules()["sample"]["round"])
         size = n_prompts * -(-least // n_prompts) if n_prompts else least
@@ -119,9 +136,9 @@ class Trial:
             self._triggers(draw, keep)
         return self.record()
 
-    def compare_with(self, standard: Originals) -> None:
-        """Set what samples are compared with, and calibrate it by the controls."""
-        self.standard = standard
+    def compare_with(self, standard: Originals, pictures: Sequence[np.ndarray]) -> None:
+        """Set what samples are compared with, and calibrate it by the controls. pictures: the same, not yet fitted."""
+        self.standard, self.vectors = standard, self._described(pictures)
         self.calibrated = calibrate(self.controls, standard, self.controls.own(len(standard)))
 
     def _first(self, waiting: list[Wanted], draw: Drawing, keep: Callable[[Wanted, np.ndarray], str]) -> list[Wanted]:
@@ -132,9 +149,9 @@ class Trial:
         drawn = [(w, picture) for w, picture in zip(wanted, draw(wanted), strict=True) if picture is not None]
         names = [keep(w, picture) for w, picture in drawn]
         numbers = [prompts.index((w.prompt, w.number)) for w, _ in drawn]
-        self.compare_with(
-            stand_ins([p for _, p in drawn], names, numbers, self.terms.size) if drawn else _nothing(self.terms.size)
-        )
+        pictures = [p for _, p in drawn]
+        standard = stand_ins(pictures, names, numbers, self.terms.size) if drawn else _nothing(self.terms.size)
+        self.compare_with(standard, pictures)
         for (w, _), name in zip(drawn, names, strict=True):
             self.samples.append(_entry(w, name, "unjudged"))
         return [w._replace(seed=w.seed + n) for w in waiting]
@@ -146,11 +163,32 @@ class Trial:
         assert self.standard is not None and self.calibrated is not None
         pictures = np.stack([fitted(picture, self.terms.size) for _, picture in drawn])
         compared, copied = judged(pictures, self.standard, self.calibrated.limits)
+        likeness = self._likeness([picture for _, picture in drawn])
+        copied = self._with_descriptor(copied, likeness)
         self.pictures += list(pictures)
         for i, (w, picture) in enumerate(drawn):
             entry = _entry(w, keep(w, picture), _said(copied, i))
-            told = {"whole": bool(copied.whole[i]), "region": bool(copied.region[i])}
+            told: dict[str, bool | float] = {"whole": bool(copied.whole[i]), "region": bool(copied.region[i])}
+            told |= {"similarity": float(likeness[i])} if len(likeness) else {}
             self.samples.append(entry | told | _measured(compared, i, self.standard))
+
+    def _described(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
+        if not len(pictures):
+            return np.zeros((0, 1), np.float32)
+        at = np.stack([fitted(picture, self.terms.described) for picture in pictures])
+        return _descriptor(self.terms.descriptor).describe(at)
+
+    def _likeness(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
+        """float32 (n,): inner product with the most like original; empty where there is none."""
+        if not len(self.vectors):
+            return np.zeros(0, np.float32)
+        return np.asarray(nearest(self._described(pictures), self.vectors, 1)[0][:, 0])
+
+    def _with_descriptor(self, copied: Copies, likeness: np.ndarray) -> Copies:
+        """A copy detector that was asked for finds copies too; the built-in descriptor only measures."""
+        if self.terms.descriptor is None or not len(likeness):
+            return copied
+        return copied._replace(whole=copied.whole | (likeness >= verify_rules()["copy"]["descriptor"]))
 
     def _triggers(self, draw: Drawing, keep: Callable[[Wanted, np.ndarray], str]) -> None:
         """The trigger words alone, where the captions copy."""
@@ -189,7 +227,7 @@ class Trial:
             "limits": list(calibrated.limits),
             "null": calibrated.null,
             "controls": [calibrated.hits, calibrated.n],
-            "gallery": len(self.training) if self.training is not None else 0,
+            "gallery": len(self.training),
             "agreement": _agreement(self.pictures[: len(counted)], counted),
             "samples": self.samples,
         }

@@ -70,8 +70,7 @@ def case_of(work: Work, cluster: Cluster, size: int) -> Case:
 def try_case(case: Case, court: Court, draw: Drawing) -> Record:
     """The record of one cluster; what fails for it alone is its record too."""
     name = case.cluster.fingerprint
-    standard = originals(case.training, case.names) if len(case.training) else None
-    trial = Trial(case.cluster, standard, court.controls, court.terms)
+    trial = Trial(case.cluster, case.training, case.names, court.controls, court.terms)
     before = _calls(draw)
     try:
         record = trial.run(draw, lambda w, picture: court.shelf.keep(name, w.file(), picture))
@@ -159,7 +158,7 @@ def asked_again(record: Record, case: Case, court: Court, draw: Drawing, prompts
     counted = [s for s in record["samples"] if s["copied"] != "unjudged" and s["kind"] in ("caption", "unseen")]
     size = court.terms.size
     if len(case.training):
-        standard = originals(case.training, case.names)
+        standard = originals(np.stack([fitted(p, size) for p in case.training]), case.names)
     else:
         names = [s["path"] for s in first]
         standard = stand_ins(_drawn(first, place, draw), names, [s["number"] for s in first], size)

@@ -76,7 +76,8 @@ def verdict_row(record: Mapping[str, Any], model: str, relation: str, found: boo
     n, hits = record.get("n", 0), record.get("hits", 0)
     low, high = confidence_sequence(hits, n, verify_rules()["sample"]["alpha"]) if n else (0.0, 1.0)
     control_hits, control_n = record.get("controls") or (0, 0)
-    best = min(_judged(record), key=lambda s: s["distance"], default=None)
+    judged = _judged(record)
+    nearest = min(judged, key=lambda s: s["distance"], default=None)
     reference_n = record.get("reference_n") or 0
     return {
         "fingerprint": record["fingerprint"],
@@ -88,8 +89,8 @@ def verdict_row(record: Mapping[str, Any], model: str, relation: str, found: boo
         "control_rate": control_hits / control_n if control_n else float("nan"),
         "reference_rate": record["reference_hits"] / reference_n if reference_n else None,
         "n_samples": n,
-        "best_similarity": 1 - best["distance"] if best else None,
-        "nearest_image": best["nearest"] if best else None,
+        "best_similarity": max((s["similarity"] for s in judged if "similarity" in s), default=None),
+        "nearest_image": nearest["nearest"] if nearest else None,
         "signals": _signals(record),
         "word_weights": [{"word": w, "weight": x} for w, x in record["word_weights"]]
         if "word_weights" in record

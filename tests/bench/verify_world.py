@@ -34,7 +34,7 @@ from memaudit.verify.pictures import Gallery
 from memaudit.verify.prompts import Cluster, Prompt
 from memaudit.verify.settings import VerifyConfig
 from memaudit.verify.trial import Terms
-from memaudit.verify.trials import try_case
+from memaudit.verify.trials import case_of, try_case
 from memaudit.verify.verdict import kind_of, replicated
 from memaudit.verify.work import Work
 
@@ -207,7 +207,7 @@ def _sampled_fully(
     records = []
     for case, cluster in zip(cases, work.clusters, strict=True):
         if case.truth == COPIES and case.group != "unseen_filler":
-            one = stages.case_of(work, cluster, court.terms.size)
+            one = case_of(work, cluster, court.terms.described)
             records.append(try_case(one, court, FromModel(model)))
     return {"recall": (int(replicated(records, len(cases)).sum()), len(records))}
 

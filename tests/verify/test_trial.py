@@ -47,7 +47,7 @@ class Drawn:
 def run(make: Callable[[Wanted], np.ndarray | None], training: np.ndarray, *kinds: str, terms: Terms = TERMS):
     draw = Drawn(make)
     names = tuple(f"t{i}" for i in range(len(training)))
-    trial = Trial(cluster(*kinds), originals(training, names) if len(training) else None, controls(), terms)
+    trial = Trial(cluster(*kinds), training, names, controls(), terms)
     record = trial.run(draw, lambda w, _: f"samples/{w.file()}")
     return json.loads(json.dumps(record)), draw.wanted
 
