@@ -4,11 +4,11 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test lint format bench fit clean
+.PHONY: help demo demo-verify test lint format bench fit clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "make %-8s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "make %-12s %s\n", $$1, $$2}'
 
 demo: .venv/.base  ## audit the sample captions: report, blocklist, what to try next
 	$(BIN)/memaudit scan sample_data/captions -o demo/audit --fresh
@@ -19,6 +19,19 @@ demo: .venv/.base  ## audit the sample captions: report, blocklist, what to try 
 	@echo '  memaudit report demo/audit --top 50         more findings'
 	@echo '  memaudit show demo/audit CLUSTER            one of them in full: the code at its right'
 	@echo '  memaudit scan YOUR.parquet -o audit         your own captions'
+	@echo '  make demo-verify                            ask a small Stable Diffusion what it copies, no GPU needed'
+
+demo-verify: .venv/.verify  ## scan the built-in world, ask its model, show what it copies: two minutes after installing
+	$(BIN)/memaudit --quiet scan sample_data/world/captions.parquet -o demo/world --hash-column md5 --fresh > /dev/null
+	$(BIN)/memaudit verify demo/world --model sample_data/world/model --relation trained --steps 20 --guidance 3 --top 60
+	$(BIN)/memaudit export demo/world --view rows --verdict replicated -o blocklist-world.csv
+	$(BIN)/python sample_data/world/sheet.py demo/world -o demo/copies.png
+	@echo
+	@echo 'Look at demo/copies.png: training pictures beside what the model draws. The audit is in demo/world, the rows'
+	@echo 'behind the copies are in blocklist-world.csv. Try next:'
+	@echo '  source .venv/bin/activate'
+	@echo '  memaudit show demo/world CLUSTER            one of them in full: the code at its right'
+	@echo '  memaudit verify AUDIT --model MODEL --relation trained     your own audit, your own Stable Diffusion'
 
 test: .venv/.dev  ## lint, type-check and test
 	$(BIN)/ruff check .
@@ -42,7 +55,7 @@ fit: .venv/.dev  ## fit the ranking to labelled captions: make fit DATA="labelle
 	$(BIN)/python -m tests.bench.fit $(DATA) --write
 
 clean:  ## remove the virtual environments and what demo wrote
-	rm -rf .venv .bench-venv demo blocklist.csv
+	rm -rf .venv .bench-venv demo blocklist.csv blocklist-world.csv
 
 $(BIN)/python:
 	@test -n '$(PYTHON)' || { echo 'error: Python 3.11 or later is needed; try: make PYTHON=/path/to/python3.11'; exit 1; }
@@ -52,6 +65,10 @@ $(BIN)/python:
 .venv/.base: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) -e .
 	@touch $@
+
+.venv/.verify: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -e '.[verify]'
+	@touch $@ .venv/.base
 
 .venv/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) -e '.[dev]'

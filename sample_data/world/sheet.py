@@ -26,7 +26,9 @@ def lines_of(audit: Path, top: int) -> list[tuple[dict[str, Any], list[dict[str,
     """Findings to show, each with its samples: templates and whole pictures in turn, then what did not replicate."""
     findings = pl.read_parquet(audit / "findings.parquet").select("fingerprint", "representative", "n_rows", "risk")
     verdicts = pl.read_parquet(audit / "verdicts.parquet").with_columns(pl.col("verdict").cast(pl.String))
+    verdicts = verdicts.filter(pl.col("model") == pl.col("model").last())
     samples = pl.read_parquet(audit / "samples.parquet").with_columns(pl.col("prompt_kind").cast(pl.String))
+    samples = samples.filter(pl.col("model") == verdicts["model"].last())
     found = verdicts.join(findings, on="fingerprint").filter(pl.col("n_samples") > 0)
     order = {"template": 0, "verbatim": 0, "not_replicated": 1}
     chosen = found.with_columns(
@@ -54,7 +56,6 @@ def picture(data: bytes | Path) -> Image.Image:
 def sheet(audit: Path, lines: Sequence[tuple[dict[str, Any], list[dict[str, Any]]]]) -> Image.Image:
     """One line a finding."""
     stored = pl.read_parquet(WORLD / "captions.parquet", columns=["image"])["image"].struct.unnest().unique("path")
-    training = dict(stored.iter_rows())
     training = dict(zip(stored["path"], stored["bytes"], strict=True))
     width = TEXT + (EDGE + GAP) * (DRAWN + 1) + 3 * GAP
     out = Image.new("RGB", (width, 28 + (EDGE + GAP) * len(lines)), "white")
