@@ -17,6 +17,7 @@ from memaudit.verify.evidence import (
     e_bh,
     e_value,
     enough,
+    fixed_upper_limit,
     lower_limit,
     upper_limit,
 )
@@ -236,3 +237,11 @@ def test_false_discoveries_stay_below_alpha_with_early_stopping(share_of_nulls: 
     assert false.mean() <= most(alpha, runs)
     if share_of_nulls < 1:
         assert (rejected & ~is_null).sum() / (~is_null).sum() > 0.35  # and it is no empty promise
+
+
+def test_limits_of_a_fixed_number_by_hand() -> None:
+    assert fixed_upper_limit(0, 60, 0.05) == pytest.approx(1 - 0.05 ** (1 / 60))
+    assert fixed_upper_limit(1, 1, 0.05) == 1.0
+    limit = fixed_upper_limit(1, 10, 0.05)  # where (1-p)^10 + 10 p (1-p)^9 is .05
+    assert (1 - limit) ** 10 + 10 * limit * (1 - limit) ** 9 == pytest.approx(0.05)
+    assert fixed_upper_limit(1, 64, 0.05) < upper_limit(1, 64, 0.05)  # what not peeking saves
