@@ -50,6 +50,13 @@ class Shelf:
             temporary.replace(folder / file)
         return f"{self.inside}/{place}/{file}"
 
+    def load_all(self, paths: Sequence[str]) -> list[Image.Image]:
+        """Pictures that `keep` wrote; none where one of them is gone or damaged."""
+        try:
+            return [self.load(path) for path in paths]
+        except (OSError, SyntaxError):  # Pillow raises both for damage
+            return []
+
     def load(self, path: str) -> Image.Image:
         """A picture that `keep` wrote, by the path that it returned."""
         with Image.open(self.root / path) as image:

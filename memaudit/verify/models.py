@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from memaudit.errors import BadInput, UsageError
-from memaudit.verify.devices import dtype_name, find_device, find_dtype, first_batch
+from memaudit.verify.devices import OutOfMemory, dtype_name, find_device, find_dtype, first_batch, is_out_of_memory
 from memaudit.verify.model_files import WEIGHTS, digest, find
 
 if TYPE_CHECKING:
@@ -148,6 +148,11 @@ class Model:
             self.pipe.vae.to(self.vae_dtype)
 
 
+def look(name: str, device: str | None = None, dtype: str | None = None) -> None:
+    """Raise as `load` does for a model that cannot be had or is of no known kind; loads nothing."""
+    find(name, half=find_dtype(dtype, find_device(device)) == torch.float16)
+
+
 def load(
     name: str,
     device: str | None = None,
@@ -159,7 +164,7 @@ def load(
     """Load a model from a folder or the hub, and nothing but safetensors.
 
     steps: 50 unless given; guidance: 7.5, SDXL 5.0. Raises UsageError for a device, precision, number of steps or
-    guidance that cannot be, BadInput for a model that cannot be had, is of no known kind or is broken.
+    guidance that cannot be, BadInput for a model that cannot be had, is of no known kind, is broken or does not fit.
     """
     where = find_device(device)
     precision = find_dtype(dtype, where)
@@ -237,7 +242,13 @@ def _pipeline(files: Files, dtype: torch.dtype, device: torch.device) -> Any:
     for part in WEIGHTS:
         if (module := getattr(pipe, part, None)) is not None:
             module.eval().requires_grad_(False)
-    return pipe.to(device)
+    try:
+        return pipe.to(device)
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        hint = "a device with more memory, --dtype fp16, or close what else uses it"
+        raise OutOfMemory(f"{files.folder} does not fit", f"out of memory on {device} while loading", hint) from error
 
 
 def _check_complete(pipe: Any, files: Files) -> None:

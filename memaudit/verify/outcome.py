@@ -26,9 +26,14 @@ FULL_SEEDS = 50  # what sampling everything would take a prompt, for comparison
 
 
 def stored(audit: Audit, key: str) -> dict[str, Any] | None:
-    """The finished run with this key, if its frames are there."""
+    """The finished run with this key, if its frames are there and nothing in it failed."""
     for run in audit.manifest.get(RUNS, []):
-        if run["key"] == key and audit.has_frame("verdicts") and audit.has_frame("samples"):
+        if (
+            run["key"] == key
+            and not run["counts"].get("error")
+            and audit.has_frame("verdicts")
+            and audit.has_frame("samples")
+        ):
             return dict(run)
     return None
 

@@ -16,7 +16,7 @@ from memaudit.verify.descriptors import open_descriptor
 from memaudit.verify.devices import device_names
 from memaudit.verify.drawing import Shelf
 from memaudit.verify.journal import Journal
-from memaudit.verify.models import load
+from memaudit.verify.models import load, look
 from memaudit.verify.work import work_of
 
 if TYPE_CHECKING:
@@ -27,14 +27,16 @@ if TYPE_CHECKING:
 def verify(audit: Audit, config: VerifyConfig, progress: Progress | None = None) -> dict[str, Any]:
     """Screen and sample a model for the top clusters of an audit; returns the run as the manifest keeps it.
 
-    The same audit, model and configuration continue a run that was interrupted, or return the finished one. Raises
-    BadInput for an audit without clusters or a model that cannot be used, UsageError for a device that is not there,
-    NoSpace for a full disk; what fails for one cluster alone is its verdict `error`.
+    The same audit, model and configuration continue a run that was interrupted or ended with verdicts `error`, or
+    return the finished one. Raises BadInput for an audit without clusters or a model that cannot be used, UsageError
+    for a device that is not there, NoSpace for a full disk; what fails for one cluster alone is its verdict `error`.
     """
     progress, started = progress or Silent(), time.monotonic()
     descriptor = open_descriptor(config.descriptor, warn=progress.note)  # refused now rather than after the work
     work = work_of(audit, config, progress)
     devices = device_names(config.device)
+    if config.reference_model is not None:
+        look(config.reference_model, devices[0], config.dtype)  # refused now too
     with progress.stage("loading the model"):
         model = load(config.model, devices[0], config.dtype, steps=config.steps, guidance=config.guidance)
     key = config.digest(model.digest, [(c.fingerprint, [p.text for p in c.prompts]) for c in work.clusters])
@@ -54,5 +56,6 @@ def verify(audit: Audit, config: VerifyConfig, progress: Progress | None = None)
     run["descriptor"] = {"name": descriptor.name, "digest": descriptor.digest}
     run |= {"unet_calls": journal.total("unet_calls"), "seconds": round(time.monotonic() - started, 3)}
     outcome.store_run(audit, run, records)
-    journal.drop()
+    if not run["counts"].get("error"):  # else the same command tries again what failed, and nothing else
+        journal.drop()
     return run

@@ -78,14 +78,22 @@ def screen_clusters(
     for name in SIGNALS:
         of_controls = np.array([known[name][p.text] for p in controls], np.float64)
         of_controls = of_controls[np.isfinite(of_controls)]
-        value[name] = {c: max((known[name][t] for t in some), default=0.0) for c, some in prompts.items()}
-        rank[name] = {c: float((of_controls < x).mean()) if len(of_controls) else 1.0 for c, x in value[name].items()}
+        value[name] = {c: _largest([known[name][t] for t in some]) for c, some in prompts.items()}
+        rank[name] = {
+            c: float((of_controls < x).mean()) if len(of_controls) and np.isfinite(x) else 1.0
+            for c, x in value[name].items()
+        }
         cuts = {k: _quantile(of_controls, 1 - share / k) for k in {1, *(len(some) or 1 for some in prompts.values())}}
         cut[name] = cuts[1] if np.isfinite(cuts[1]) else None
         passed |= {c for c, some in prompts.items() if not value[name][c] <= cuts[len(some) or 1]}
     cleared = [c for c in prompts if c not in passed]
     audited = _lot(cleared, seed)
     return Screening(value, rank, [c for c in prompts if c in passed], audited, len(of_controls), cut)
+
+
+def _largest(values: Sequence[float]) -> float:
+    """NaN where one is: what could not be measured is not cleared."""
+    return float(np.max(values)) if values else 0.0
 
 
 def _quantile(of_controls: np.ndarray, share: float) -> float:

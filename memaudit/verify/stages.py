@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from memaudit.errors import BadInput
 from memaudit.verify import screening
 from memaudit.verify.control_samples import controls_of, own_pictures, wanted_controls
 from memaudit.verify.drawing import FromModel
@@ -11,7 +12,7 @@ from memaudit.verify.likeness import fitted
 from memaudit.verify.models import load
 from memaudit.verify.replication import compared_size
 from memaudit.verify.trial import Terms
-from memaudit.verify.trials import Court, asked_again, case_of, try_all
+from memaudit.verify.trials import Court, asked_again, case_of, told, try_all
 from memaudit.verify.verdict import replicated
 from memaudit.verify.word_weights import word_weights
 
@@ -54,8 +55,9 @@ def sample_controls(
         for start in range(0, len(wanted), AT_ONCE):
             some = wanted[start : start + AT_ONCE]
             step = f"controls-{start}-{len(some)}"
-            if (known := journal.read(step)) is not None:
-                pictures += [fitted(shelf.load(path), size) for path in known["paths"]]
+            kept = shelf.load_all((journal.read(step) or {}).get("paths", []))
+            if kept:
+                pictures += [fitted(picture, size) for picture in kept]
             else:
                 before = model.calls
                 drawn = [p for p in FromModel(model)(some) if p is not None]
@@ -93,7 +95,7 @@ def _cleared(fingerprint: str) -> dict[str, Any]:
 
 def court_of(model: Model, work: Work, controls: Controls, config: VerifyConfig, shelf: Shelf) -> Court:
     """What all trials of a run share."""
-    size = compared_size(model.size)
+    size = controls.samples.shape[1]  # that of the model on trial, where this is the reference
     described = size if config.descriptor is None else min(model.size, DETECTOR_SIZE)
     terms = Terms(
         len(work.clusters), config.samples, size, config.seed, descriptor=config.descriptor, described=described
@@ -114,10 +116,14 @@ def ask_why(
             known = journal.read(step)
             if known is None:
                 seeds, before = [config.seed + i for i in range(2)], model.calls
-                weights = [list(x) for x in word_weights(model, _most_copied(record), seeds)]
-                known = {"word_weights": weights, "unet_calls": model.calls - before}
-                journal.write(step, known)
-            record["word_weights"] = known["word_weights"]
+                try:
+                    weights = [list(x) for x in word_weights(model, _most_copied(record), seeds)]
+                    known = {"word_weights": weights, "unet_calls": model.calls - before}
+                    journal.write(step, known)
+                except BadInput as error:  # gradients take more memory than pictures; the verdict stands without
+                    progress.note(f"words of {record['fingerprint']} not weighed: {told(error)}")
+                    known = {}
+            record |= {name: known[name] for name in ("word_weights",) if name in known}
             advance(1)
     return records
 
@@ -154,9 +160,12 @@ def ask_reference(
             known = journal.read(step)
             if known is None:
                 case = case_of(work, cluster, court.terms.described)
-                hits, n = asked_again(record, case, court, FromModel(model), cluster.prompts)
-                known = {"reference_hits": hits, "reference_n": n}
-                journal.write(step, known)
+                try:
+                    hits, n = asked_again(record, case, court, FromModel(model), cluster.prompts)
+                    known = {"reference_hits": hits, "reference_n": n}
+                    journal.write(step, known)
+                except BadInput as error:  # out of memory, numbers that overflow: what was found stands
+                    known = {"reference_why": told(error)}
             record |= known
             advance(1)
     return records

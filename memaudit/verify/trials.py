@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -77,9 +78,14 @@ def try_case(case: Case, court: Court, draw: Drawing) -> Record:
     except NoSpace:
         raise
     except BadInput as error:  # out of memory at one picture, numbers that overflow
-        record = {"fingerprint": name, "status": "error", "why": " ".join(x for x in (error.what, error.why) if x)}
-    told = {"why": case.why} if case.why and "why" not in record else {}
-    return {**record, **told, "missing": case.missing, "unet_calls": _calls(draw) - before}
+        record = {"fingerprint": name, "status": "error", "why": told(error)}
+    why = {"why": case.why} if case.why and "why" not in record else {}
+    return {**record, **why, "missing": case.missing, "unet_calls": _calls(draw) - before}
+
+
+def told(error: BadInput) -> str:
+    """What and why in one line."""
+    return ": ".join(part for part in (error.what, error.why) if part)
 
 
 def _calls(draw: Drawing) -> int:
@@ -105,7 +111,8 @@ def try_all(
     lazy = (case_of(cluster) for cluster in waiting)
     done = _here(lazy, model, court) if len(devices) == 1 else _everywhere(lazy, devices, court)
     for record in done:
-        journal.write(f"cluster-{record['fingerprint']}", record)
+        if record["status"] != "error":  # which is tried again by the next session
+            journal.write(f"cluster-{record['fingerprint']}", record)
         records[record["fingerprint"]] = record
         advance(1)
     return [found for c in cases if (found := records[c.fingerprint]) is not None]
@@ -126,8 +133,9 @@ def _everywhere(cases: Iterator[Case], devices: Sequence[str], court: Court) -> 
     names: Queue[str] = context.Queue()
     for device in devices:
         names.put(device)
-    with ProcessPoolExecutor(len(devices), context, _start, (names, court)) as pool:
-        waiting = set()
+    pool = ProcessPoolExecutor(len(devices), context, _start, (names, court, len(devices)))
+    waiting = set()
+    try:
         for case in cases:
             waiting.add(pool.submit(_try_there, case, court))
             if len(waiting) > 2 * len(devices):
@@ -136,10 +144,18 @@ def _everywhere(cases: Iterator[Case], devices: Sequence[str], court: Court) -> 
                 yield ready.result()
         for ready in as_completed(waiting):
             yield ready.result()
+    except BrokenProcessPool as error:
+        why = "its model could not be loaded, or the system ended it, which it does where memory runs out"
+        raise BadInput("a process of one of the devices ended", why, "one --device, to see why") from error
+    finally:
+        pool.shutdown(cancel_futures=True)  # what runs ends in order; what waits is for the next session
 
 
-def _start(names: Queue[str], court: Court) -> None:
+def _start(names: Queue[str], court: Court, processes: int) -> None:
     global _drawing
+    import torch
+
+    torch.set_num_threads(max(1, torch.get_num_threads() // processes))
     _drawing = FromModel(court.open_model(names.get()))
 
 

@@ -63,6 +63,8 @@ def _notes(record: Mapping[str, Any]) -> str | None:
         parts.append("judged without training pictures: seeds that agree, not copies that were seen")
     if record.get("reference_hits") and record["reference_n"]:
         parts.append(f"the reference model copies in {record['reference_hits']} of {record['reference_n']} samples")
+    if record.get("reference_why"):
+        parts.append(f"the reference model could not be asked: {record['reference_why']}")
     return _joined(*parts)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,9 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from memaudit.store import Audit
+    from tests.verify.audits import Sampler
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -36,3 +40,31 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "sd-v": tiny.stable_diffusion(folder / "sd-v", "v_prediction"),
         "sdxl": tiny.stable_diffusion_xl(folder / "sdxl"),
     }
+
+
+@pytest.fixture(scope="session")
+def _scanned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tests.verify import audits
+
+    folder = tmp_path_factory.mktemp("small")
+    captions, pictures = audits.dataset()
+    audits.scanned(folder, captions, [audits.encoded(picture) for picture in pictures])
+    return folder / "audit"
+
+
+@pytest.fixture
+def audit(_scanned: Path, tmp_path: Path) -> Audit:
+    """A fresh copy of the audit of `audits.dataset`."""
+    from memaudit.store import open_audit
+
+    return open_audit(shutil.copytree(_scanned, tmp_path / "audit"))
+
+
+@pytest.fixture
+def sampler(monkeypatch: pytest.MonkeyPatch) -> Sampler:
+    """A sampler that copies, in place of the model's."""
+    from tests.verify.audits import Sampler
+
+    sampler = Sampler()
+    monkeypatch.setattr("memaudit.verify.sampler.sample", sampler)
+    return sampler
