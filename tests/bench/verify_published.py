@@ -89,12 +89,12 @@ def judge(model: str, prompts: list[tuple[str, str]], n_controls: int, config: d
         values = np.array([by[c.fingerprint] for c in clusters])
         cut = np.quantile(values[~positive], 0.99)
         signals[name] = (auc(values, positive), float((values[positive] > cut).mean()))
-    kinds = {
-        kind: dict(Counter(v for v, (k, _) in zip(verdicts, judged, strict=True) if k == kind)) for kind, _ in judged
-    }
-    return {
-        "signals": signals, "verdicts": {kind: dict(counts) for kind, counts in kinds.items()}, "calls": loaded.calls, "minutes": (time.monotonic() - started) / 60
-    }  # fmt: skip
+    kinds: dict[str, Counter[str]] = {}
+    for verdict, (kind, _) in zip(verdicts, judged, strict=True):
+        kinds.setdefault(kind, Counter())[verdict] += 1
+    told = {kind: dict(counts) for kind, counts in kinds.items()}
+    minutes = (time.monotonic() - started) / 60
+    return {"signals": signals, "verdicts": told, "calls": loaded.calls, "minutes": minutes}
 
 
 def main() -> None:
