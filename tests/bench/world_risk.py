@@ -4,7 +4,7 @@
 
 Every world (captions.parquet, truth.parquet) is scanned twice: its captions alone, without the decoys, which only their
 pictures give away; and whole, with pictures told apart by their md5. AUC by cluster: those that replicate against those
-that do not, with risk 0 for a cluster that is no finding. AUC by caption: the highest risk of any finding that holds it.
+that do not, with risk 0 for a cluster that is no finding. AUC by caption: the highest risk of any finding that has it.
 --list writes one line a cluster, to look at what is out of place.
 """
 
