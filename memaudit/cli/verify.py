@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from memaudit.store import Audit
     from memaudit.verify.settings import VerifyConfig
 
+LIBRARIES = ("torch", "diffusers", "transformers", "faiss", "PIL", "safetensors")
 RELATIONS = ("trained", "finetuned", "unrelated")
 
 
@@ -69,10 +70,11 @@ def verify(
         raise UsageError("--plan, --generated and --dry-run exclude each other", "each replaces the sampling here")
     opened = opened_audit(audit, allow)
     if plan is not None:
+        _require_libraries("PIL")
         _write_plan(ctx, opened, plan, asked)
         return
     config = _config(**asked)
-    _require_libraries()
+    _require_libraries(*(("PIL", "faiss") if generated is not None else LIBRARIES))
     if dry_run:
         from memaudit.verify.estimate import estimate
 
@@ -125,21 +127,20 @@ def _write_plan(ctx: click.Context, audit: Audit, plan: str, asked: dict[str, An
         raise UsageError(
             "a plan is a file", "what draws from it looks for plan.csv beside its pictures", "--plan plan.csv"
         )
-    no_screen = not asked.pop("no_screen")
+    screen = not asked.pop("no_screen")
     given = {**asked, "model": asked["model"] or "elsewhere", "relation": asked["relation"] or "trained"}
-    n = plan_of(audit, VerifyConfig(screen=no_screen, **given), Path(plan), progress_for(ctx))
+    n = plan_of(audit, VerifyConfig(screen=screen, **given), Path(plan), progress_for(ctx))
     note(ctx, f"{n:,} pictures to draw in {plan}")
     note(ctx, f"then: memaudit verify {audit.folder} --generated FOLDER --model NAME --relation RELATION")
 
 
-def _require_libraries() -> None:
+def _require_libraries(*needed: str) -> None:
     """Raise UsageError where the extra is missing, before anything is loaded."""
     import importlib.util
     import os
 
     # Threads of torch that wait in a loop for each other make a busy machine a hundred times slower (measured).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    needed = ("torch", "diffusers", "transformers", "faiss", "PIL", "safetensors")
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
         why = f"missing: {', '.join(missing)}"

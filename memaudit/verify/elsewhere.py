@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,6 +11,7 @@ from memaudit.errors import BadInput
 from memaudit.rules import verify_rules
 from memaudit.verify import outcome
 from memaudit.verify.control_samples import controls_of, own_pictures, told, wanted_controls
+from memaudit.verify.descriptors import SSCD_SIDE, open_descriptor
 from memaudit.verify.drawing import Shelf
 from memaudit.verify.likeness import fitted
 from memaudit.verify.plan import PlanRow, file_name, read_generated, write_plan
@@ -31,6 +33,11 @@ if TYPE_CHECKING:
     from memaudit.verify.settings import VerifyConfig
 
 
+NOT_THERE = "the folder has no picture of it: were plan and judging given the same --seed, --samples and --top?"
+LOOKED_AT = 16  # px at which it is looked whether there are pictures
+LEAST = 16  # px of a side: in smaller pictures nothing can be told apart
+
+
 class Place(NamedTuple):
     """What tells a picture of a plan from the others."""
 
@@ -43,11 +50,11 @@ class Place(NamedTuple):
 def plan_of(audit: Audit, config: VerifyConfig, path: Path, progress: Progress) -> int:
     """Write the plan of a verification: all that may be looked at, since nobody stops early there. Returns its rows."""
     work = work_of(audit, config, progress)
-    pictured = work.source.kind != "none"
-    rows = [
-        _row("", w, config) for w in wanted_controls(work.controls, pictured, config.seed)
-    ]  # fmt: skip
+    # As judging will ask: the source may have pictures, but none of this cluster or of the controls.
+    pictured = bool(len(own_pictures(work, LOOKED_AT)[0]))
+    rows = [_row("", w, config) for w in wanted_controls(work.controls, pictured, config.seed)]
     for cluster in work.clusters:
+        pictured = bool(len(work.source.gallery(work.text_ids(cluster), LOOKED_AT, 1).pictures))
         rows += [_row(cluster.fingerprint, w, config) for w in planned(cluster, config, pictured)]
     write_plan(path, rows)
     return len(rows)
@@ -91,6 +98,7 @@ def judge_generated(audit: Audit, config: VerifyConfig, folder: Path, progress: 
     plan is of another audit.
     """
     started = time.monotonic()
+    descriptor = open_descriptor(config.descriptor, warn=progress.note)
     with progress.stage("reading pictures") as advance:
         pictures, reasons = _read(folder, advance)
     work = work_of(audit, config, progress)
@@ -109,20 +117,27 @@ def judge_generated(audit: Audit, config: VerifyConfig, folder: Path, progress: 
         if p is not None
     ]
     controls = controls_of([w for w, _ in drawn], [fitted(p, size) for _, p in drawn], gallery, owner, size)
-    key = config.digest([c.fingerprint for c in work.clusters], sorted(pictures), time.time())
-    terms = Terms(len(work.clusters), config.samples, size, config.seed)
+    key = config.digest([c.fingerprint for c in work.clusters], _content(pictures))
+    if (done := outcome.stored(audit, key)) is not None:
+        progress.note("this verification is done already")
+        return done
+    described = size if config.descriptor is None else min(SSCD_SIDE, *(min(p.shape[:2]) for p in pictures.values()))
+    terms = Terms(
+        len(work.clusters), config.samples, size, config.seed, descriptor=config.descriptor, described=described
+    )
     court = Court(controls, terms, Shelf(audit.folder, key), None)
     records = []
     with progress.stage("judging clusters", len(work.clusters)) as advance:
         for cluster in work.clusters:
-            record = try_case(case_of(work, cluster, size), court, FromFolder(pictures, cluster.fingerprint))
+            record = try_case(case_of(work, cluster, described), court, FromFolder(pictures, cluster.fingerprint))
             if record["status"] == "not_run":
-                record["why"] = "no picture of it in the folder"
+                record["why"] = NOT_THERE
             records.append(record)
             advance(1)
     screened = everything(work.clusters)
     run = outcome.about_run(key, config, _about(config, size), work.clusters, screened, records)
     run |= told(work, screened, controls, records)
+    run["descriptor"] = {"name": descriptor.name, "digest": descriptor.digest}
     run |= {"unet_calls": 0, "seconds": round(time.monotonic() - started, 3)}
     outcome.store_run(audit, run, records)
     return run
@@ -150,10 +165,21 @@ def _read(folder: Path, advance: Any) -> tuple[dict[Place, np.ndarray], Counter[
     for row, found in read_generated(folder):
         if isinstance(found, str):
             reasons[found] += 1
+        elif min(found.shape[:2]) < LEAST:
+            reasons[f"smaller than {LEAST} px"] += 1
         else:
             pictures[Place(row.fingerprint, row.kind, row.prompt, row.seed)] = found
         advance(1)
     return pictures, reasons
+
+
+def _content(pictures: dict[Place, np.ndarray]) -> str:
+    """A digest of what is judged."""
+    total = hashlib.sha256()
+    for place in sorted(pictures):
+        total.update(repr((place, pictures[place].shape)).encode())
+        total.update(pictures[place].tobytes())
+    return total.hexdigest()
 
 
 def _shown(reasons: Counter[str]) -> str:

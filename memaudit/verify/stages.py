@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from memaudit.errors import BadInput
 from memaudit.verify import screening
 from memaudit.verify.control_samples import controls_of, own_pictures, wanted_controls
+from memaudit.verify.descriptors import SSCD_SIDE
 from memaudit.verify.drawing import FromModel
 from memaudit.verify.likeness import fitted
 from memaudit.verify.models import load
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 Records = list[dict[str, Any]]
 
-DETECTOR_SIZE = 288  # px that SSCD was published with
 AT_ONCE = 16  # control pictures that one entry of the journal holds
 
 
@@ -96,7 +96,7 @@ def _cleared(fingerprint: str) -> dict[str, Any]:
 def court_of(model: Model, work: Work, controls: Controls, config: VerifyConfig, shelf: Shelf) -> Court:
     """What all trials of a run share."""
     size = controls.samples.shape[1]  # that of the model on trial, where this is the reference
-    described = size if config.descriptor is None else min(model.size, DETECTOR_SIZE)
+    described = size if config.descriptor is None else min(model.size, SSCD_SIDE)
     terms = Terms(
         len(work.clusters), config.samples, size, config.seed, descriptor=config.descriptor, described=described
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -217,6 +218,20 @@ def test_two_devices_find_what_one_finds(audit: Audit, tiny_models: dict[str, Pa
     verify(other, asked(tiny_models["sd"], screen=False, device="cpu,cpu"))
     same(audit, other)
     assert audit.manifest["verify"][0]["unet_calls"] == other.manifest["verify"][0]["unet_calls"]
+
+
+@pytest.mark.slow
+def test_a_process_that_cannot_start_is_an_error_of_three_lines(
+    audit: Audit, tiny_models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = stages.court_of
+
+    def elsewhere(*args: Any) -> Any:
+        return replace(real(*args), model=("/nowhere/model", None, 2, 7.5))
+
+    monkeypatch.setattr(stages, "court_of", elsewhere)
+    with pytest.raises(BadInput, match="a process of one of the devices ended"):
+        verify(audit, asked(tiny_models["sd"], screen=False, device="cpu,cpu"))
 
 
 def test_a_reference_that_copies_too_is_told(audit: Audit, tiny_models: dict[str, Path], sampler: Sampler) -> None:
