@@ -4,11 +4,11 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo demo-verify test lint format bench fit clean
+.PHONY: help demo demo-verify test lint format bench fit verify-published clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "make %-12s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "make %-16s %s\n", $$1, $$2}'
 
 demo: .venv/.base  ## audit the sample captions: report, blocklist, what to try next
 	$(BIN)/memaudit scan sample_data/captions -o demo/audit --fresh
@@ -54,6 +54,9 @@ bench: .venv/.dev .bench-venv/.installed  ## compare with other tools on the sam
 fit: .venv/.dev  ## fit the ranking to labelled captions: make fit DATA="labelled.parquet ..." (docs/risk.md)
 	$(BIN)/python -m tests.bench.fit $(DATA) --write
 
+verify-published: .venv/.dev  ## ask SD 1.4 for the published prompts; needs your network and your GPU (docs/verify.md)
+	$(BIN)/python -m tests.bench.verify_published $(if $(MODEL),--model $(MODEL)) $(if $(DATA),--data $(DATA)) $(PUBLISHED)
+
 clean:  ## remove the virtual environments and what demo wrote
 	rm -rf .venv .bench-venv demo blocklist.csv blocklist-world.csv
 
@@ -71,7 +74,7 @@ $(BIN)/python:
 	@touch $@ .venv/.base
 
 .venv/.dev: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) -e '.[dev]'
+	$(PIP) -e '.[dev,verify]'
 	@touch $@ .venv/.base
 
 .bench-venv/.installed: tests/bench/peers.txt | $(BIN)/python

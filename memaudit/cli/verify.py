@@ -25,13 +25,13 @@ RELATIONS = ("trained", "finetuned", "unrelated")
 @click.option("--relation", type=click.Choice(RELATIONS), help="What the model has to do with this dataset. Required.")
 @click.option("--reference-model", metavar="MODEL", help="One without this data: what it copies too is not its fault.")
 @click.option("--top", type=click.IntRange(min=1), default=100, show_default=True, help="Families to verify, by risk.")
-@click.option("--min-severity", type=click.Choice(SEVERITIES), default="info", show_default=True)
+@click.option("--min-severity", type=click.Choice(SEVERITIES), default="info", show_default=True, help="Of findings.")
 @click.option(
     "--samples", type=click.IntRange(min=4), default=16, show_default=True, help="Most pictures of a cluster."
 )
 @click.option("--steps", type=click.IntRange(min=1), help="Of the scheduler. Default: the model's.")
 @click.option("--guidance", type=float, help="Default: the model's.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The first seed.")
 @click.option(
     "--device", metavar="DEVICE", help="cuda, cuda:1, mps, cpu; several by commas. Default: the best there is."
 )
