@@ -2,10 +2,9 @@
 
     python -m tests.bench.world_risk WORLD... [--list FILE.csv]
 
-Every world (captions.parquet, truth.parquet) is scanned twice: its captions alone, without the decoys, which only
-their pictures give away; and whole, with pictures told apart by their md5. AUC by cluster: those that replicate against
-those that do not, with risk 0 for a cluster that is no finding. AUC by caption: the highest risk of any finding that
-holds it.
+Every world (captions.parquet, truth.parquet) is scanned twice: its captions alone, without the decoys, which only their
+pictures give away; and whole, with pictures told apart by their md5. AUC by cluster: those that replicate against those
+that do not, with risk 0 for a cluster that is no finding. AUC by caption: the highest risk of any finding that has it.
 --list writes one line a cluster, to look at what is out of place.
 """
 
