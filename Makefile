@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 .DEFAULT_GOAL := help
 
 help:  ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "make %-12s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "make %-16s %s\n", $$1, $$2}'
 
 demo: .venv/.base  ## audit the sample captions: report, blocklist, what to try next
 	$(BIN)/memaudit scan sample_data/captions -o demo/audit --fresh
@@ -55,7 +55,7 @@ fit: .venv/.dev  ## fit the ranking to labelled captions: make fit DATA="labelle
 	$(BIN)/python -m tests.bench.fit $(DATA) --write
 
 verify-published: .venv/.dev  ## ask SD 1.4 for the published prompts; needs your network and your GPU (docs/verify.md)
-	$(BIN)/python -m tests.bench.verify_published $(if $(MODEL),--model $(MODEL)) $(if $(DATA),--data $(DATA))
+	$(BIN)/python -m tests.bench.verify_published $(if $(MODEL),--model $(MODEL)) $(if $(DATA),--data $(DATA)) $(PUBLISHED)
 
 clean:  ## remove the virtual environments and what demo wrote
 	rm -rf .venv .bench-venv demo blocklist.csv blocklist-world.csv

@@ -13,7 +13,6 @@ import argparse
 import io
 import json
 import tempfile
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,25 +22,24 @@ import polars as pl
 from PIL import Image
 
 from memaudit.progress import PlainProgress, Silent
-from memaudit.store import Audit
 from memaudit.verify import stages
-from memaudit.verify.drawing import FromModel, Shelf
-from memaudit.verify.journal import Journal
+from memaudit.verify.drawing import FromModel
 from memaudit.verify.likeness import fitted
 from memaudit.verify.models import load
 from memaudit.verify.outcome import FULL_SEEDS
 from memaudit.verify.pictures import Gallery
-from memaudit.verify.prompts import Cluster, Prompt
 from memaudit.verify.settings import VerifyConfig
 from memaudit.verify.trial import Terms
 from memaudit.verify.trials import case_of, try_case
-from memaudit.verify.verdict import kind_of, replicated
-from memaudit.verify.work import Work
+from memaudit.verify.verdict import replicated
+from tests.bench.judging import REPLICATED, NoPictures, judge_prompts, work_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from memaudit.verify.calibration import Controls
+    from memaudit.verify.drawing import Shelf
+    from memaudit.verify.work import Work
 
 STEPS, GUIDANCE = 20, 3.0
 LEAST_DOSE = 20  # from here on a repeated caption must be found
@@ -82,18 +80,6 @@ class WorldPictures:
         return Gallery(stacked, names, ids, 0)
 
 
-class NoPictures(WorldPictures):
-    """A dataset whose pictures have rotted."""
-
-    kind, told = "none", "no pictures"
-
-    def gallery(self, text_ids: Sequence[int], size: int, most: int) -> Gallery:  # noqa: ARG002
-        return self._read([], np.zeros(0, np.uint32), size)
-
-    def one_each(self, text_ids: Sequence[int], size: int) -> Gallery:  # noqa: ARG002
-        return self._read([], np.zeros(0, np.uint32), size)
-
-
 def cases_of(truth: pl.DataFrame) -> tuple[list[Case], list[tuple[str, tuple[str, ...]]]]:
     """Prompts to judge, and controls (caption, pictures): unique captions that are not among the judged."""
     by_template = {
@@ -119,46 +105,24 @@ def cases_of(truth: pl.DataFrame) -> tuple[list[Case], list[tuple[str, tuple[str
     return cases, [(row["caption"], tuple(row["pictures"])) for row in unique[TESTED_UNIQUE:]]
 
 
-def work_of(
-    cases: Sequence[Case], controls: Sequence[tuple[str, tuple[str, ...]]], files: dict[str, bytes], with_pictures: bool
-) -> Work:
-    """The prompts as verify's own work: a cluster each."""
-    names = [c.pictures for c in cases] + [pictures for _, pictures in controls]
-    clusters = [
-        Cluster(i, f"{i:016x}", "exact", 0.5, c.caption, None, (Prompt("caption", c.caption, i),))
-        for i, c in enumerate(cases)
-    ]
-    prompts = [Prompt("control", text, len(cases) + i) for i, (text, _) in enumerate(controls[:200])]
-    source: Any = (WorldPictures if with_pictures else NoPictures)(files, names)
-    return Work(clusters, {i: [i] for i in range(len(cases))}, prompts, source)
-
-
 def judge(world: Path, with_pictures: bool, full: bool, progress: Any) -> dict[str, Any]:
     """Judge every prompt of a world; returns figures and one row a prompt."""
     truth = pl.read_parquet(world / "truth.parquet")
     rows = pl.read_parquet(world / "captions.parquet", columns=["image"])["image"].struct.unnest().unique("path")
     cases, controls = cases_of(truth)
-    work = work_of(cases, controls, dict(rows.select("path", "bytes").iter_rows()), with_pictures)
+    files = dict(rows.select("path", "bytes").iter_rows())
+    names = [c.pictures for c in cases] + [pictures for _, pictures in controls]
+    source = WorldPictures(files, names) if with_pictures else NoPictures()
+    work = work_of([c.caption for c in cases], [caption for caption, _ in controls], source)
     config = VerifyConfig(str(world / "model"), "trained", steps=STEPS, guidance=GUIDANCE, seed=5000)
     model = load(config.model, "cpu", None, steps=STEPS, guidance=GUIDANCE)
-    started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        audit = Audit(Path(folder))
-        audit.work.mkdir()
-        journal, shelf = Journal(audit, "bench"), Shelf(audit.folder, "bench")
-        screened = stages.screen(model, work, config, journal, progress)
-        sampled = stages.sample_controls(model, work, config, journal, shelf, progress)
-        records = stages.try_clusters(model, ["cpu"], work, screened, sampled, config, journal, shelf, progress)
-        calls, seconds = model.calls, time.monotonic() - started
-        found = replicated(records, len(cases)).tolist()
-        verdicts = [
-            kind_of(r) if yes else r["status"] if r["status"] != "sampled" else "not_replicated"
-            for r, yes in zip(records, found, strict=True)
-        ]
-        out = {"calls": calls, "seconds": seconds, **_figures(cases, verdicts, records)}
+        judged = judge_prompts(model, work, config, Path(folder), "bench", progress)
+        verdicts, records = judged.verdicts, judged.records
+        out = {"calls": judged.calls, "seconds": judged.seconds, **_figures(cases, verdicts, records)}
         out["full_calls"] = len(cases) * FULL_SEEDS * STEPS * 2
         if full:
-            out["full"] = _sampled_fully(cases, work, sampled, model, config, shelf)
+            out["full"] = _sampled_fully(cases, work, judged.controls, model, config, judged.shelf)
     out["rows"] = [
         {"group": c.group, "truth": c.truth, "kind": c.kind, "verdict": v, "n": r.get("n", 0), "hits": r.get("hits", 0),
          "whole": r.get("whole", 0), "region": r.get("region", 0), "magnitude": r.get("magnitude"),
@@ -176,7 +140,7 @@ def _median(record: dict[str, Any], name: str) -> float | None:
 
 def _figures(cases: Sequence[Case], verdicts: Sequence[str], records: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The table: recall, false verdicts, kinds told apart, unseen values."""
-    called = [v in ("verbatim", "template") for v in verdicts]
+    called = [v in REPLICATED for v in verdicts]
     of = lambda test: [i for i, c in enumerate(cases) if test(c)]  # noqa: E731
     copies, harmless = of(lambda c: c.truth == COPIES), of(lambda c: c.truth == HARMLESS)
     trained = [i for i in copies if cases[i].group != "unseen_filler"]
