@@ -20,7 +20,6 @@ EDGE = 32
 sys.path.insert(0, str(WORLD))
 from draw import DECOY_TEMPLATES, DOSES, IMAGE_TEMPLATES, draw_world  # noqa: E402
 
-
 drawn_world = functools.cache(draw_world)
 
 
