@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import json
@@ -18,6 +19,8 @@ EDGE = 32
 
 sys.path.insert(0, str(WORLD))
 from draw import DECOY_TEMPLATES, DOSES, IMAGE_TEMPLATES, draw_world  # noqa: E402
+
+drawn_world = functools.cache(draw_world)
 
 
 @pytest.fixture(scope="module")
@@ -106,14 +109,15 @@ def test_pictures_decode(rows: pl.DataFrame) -> None:
 
 
 def test_script_draws_these_captions(rows: pl.DataFrame) -> None:
-    drawn = draw_world(seed=1, size=EDGE)
+    drawn = drawn_world(1, False, EDGE)
     assert [drawn.captions[c].text for c, _ in drawn.order] == rows["caption"].to_list()
     names = dict(zip([p for _, p in drawn.order], rows["path"], strict=True))
     assert [names[p] for _, p in drawn.order] == rows["path"].to_list()
 
 
+@pytest.mark.slow
 def test_exchange_swaps_repeated_and_unique() -> None:
-    plain, exchanged = (draw_world(1, exchange, 8).captions for exchange in (False, True))
+    plain, exchanged = (drawn_world(1, exchange, EDGE).captions for exchange in (False, True))
     roles = {c.text: c.role for c in plain}, {c.text: c.role for c in exchanged}
     assert roles[0].keys() == roles[1].keys()
     for before, after in (("duplicate", "unique"), ("dose", "unique"), ("image_template", "unseen_filler")):
@@ -121,8 +125,9 @@ def test_exchange_swaps_repeated_and_unique() -> None:
         assert {roles[0][text] for text, role in roles[1].items() if role == before} == {after}
 
 
+@pytest.mark.slow
 def test_other_seed_is_another_world() -> None:
-    one, two = ({c.text for c in draw_world(seed, size=8).captions} for seed in (1, 2))
+    one, two = ({c.text for c in drawn_world(seed, False, EDGE).captions} for seed in (1, 2))
     assert len(one & two) < len(one) / 20
 
 
