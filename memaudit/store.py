@@ -17,7 +17,7 @@ import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import polars as pl
@@ -134,6 +134,16 @@ class Audit:
             return conform(name, self.scan(name).collect())
         except (OSError, ValueError, pl.exceptions.PolarsError) as error:
             raise self._damaged(name, error) from error
+
+    def collect(self, query: pl.LazyFrame, *names: str, engine: Literal["auto", "streaming"] = "auto") -> pl.DataFrame:
+        """The result of a query over the frames called `names`. Raises BadInput when a file is damaged.
+
+        engine: "streaming" for queries whose frames may be larger than memory; it keeps no order but that of a sort.
+        """
+        try:
+            return query.collect(engine=engine)
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise self._damaged(" or ".join(names), error) from error
 
     def _damaged(self, name: str, error: Exception) -> BadInput:
         return BadInput(

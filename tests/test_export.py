@@ -22,6 +22,7 @@ from memaudit.export import LINES, PATTERNS, TOLD, VIEWS, Exported, export
 from memaudit.export.writers import guarded
 from memaudit.schemas import FEATURES, FINDINGS, KINDS, SEVERITIES
 from memaudit.sources import Source
+from tests.hearing import Heard
 
 WORDS = ("red", "oak", "lamp", "café", "東京", "iphone", "=case", "-sale", "x" * 3, 'say "hi"', "a,b", "two\nlines")
 CONFIG = {"columns": ["caption", "alt"]}
@@ -274,21 +275,6 @@ def test_ids_of_rows_that_stay_are_left_out_of_the_blocklist(tmp_path: Path) -> 
     audit = build(tmp_path, case)
     assert exported(audit, "rows")["id"].to_list() == [None, "own"]
     assert exported(audit, "members")["id"].to_list() == ["same", "same", "own"]
-
-
-class Heard:
-    """A progress that keeps its notes."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def stage(self, name: str, total: int | None = None) -> Any:
-        from memaudit.progress import Silent
-
-        return Silent().stage(name, total)
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
 
 
 @pytest.mark.parametrize("change", ["gone", "changed"])

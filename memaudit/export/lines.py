@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from memaudit.errors import BadInput
 from memaudit.schemas import SEVERITIES
 from memaudit.verdicts import judged, of_findings
 
@@ -23,15 +22,6 @@ PLACE = ("file", "row")
 def at_least(severity: str) -> pl.Expr:
     """Rows of FINDINGS at or above a severity."""
     return pl.col("severity").cast(pl.String).is_in(SEVERITIES[SEVERITIES.index(severity) :])
-
-
-def collected(audit: Audit, query: pl.LazyFrame, name: str) -> pl.DataFrame:
-    """The result of a query over the frame called `name`. Raises BadInput when the file is damaged."""
-    try:
-        return query.collect()
-    except (OSError, pl.exceptions.PolarsError) as error:
-        what = f"{audit.folder} holds no readable {name}.parquet"
-        raise BadInput(what, str(error).splitlines()[0][:200], "scan again with --fresh") from error
 
 
 @dataclass(frozen=True)
@@ -72,7 +62,7 @@ def plan(audit: Audit, listed: str, acting: str, verdicts: frozenset[str] = froz
     inside = clusters.join(findings.lazy().select("cluster_id"), on="cluster_id", how="semi")
     kept = _kept(audit, findings.filter(acts))
     ids = audit.scan("members").join(kept.lazy(), on=PLACE, how="semi").select("id").drop_nulls().unique()
-    entries, kept_ids = collected(audit, inside, "clusters"), collected(audit, ids, "members")
+    entries, kept_ids = audit.collect(inside, "clusters"), audit.collect(ids, "members")
     return Plan(_labelled(audit, findings), entries, kept, kept_ids, acts)
 
 
@@ -89,12 +79,12 @@ def _kept(audit: Audit, acting: pl.DataFrame) -> pl.DataFrame:
     )
     templates = acting.lazy().filter(pl.col("kind") == "template").select("text_id")
     texts = pl.concat([best, templates]).unique()
-    return collected(audit, audit.scan("texts").join(texts, on="text_id", how="semi").select(PLACE).unique(), "texts")
+    return audit.collect(audit.scan("texts").join(texts, on="text_id", how="semi").select(PLACE).unique(), "texts")
 
 
 def _labelled(audit: Audit, findings: pl.DataFrame) -> pl.DataFrame:
     """What a line says of its cluster."""
-    templates = collected(audit, audit.scan("templates").select("cluster_id", "template"), "templates")
+    templates = audit.collect(audit.scan("templates").select("cluster_id", "template"), "templates")
     chosen = findings.select("cluster_id", "kind", "fingerprint", "risk", "severity", "suppressed", "reason", "verdict")
     return chosen.join(templates.unique("cluster_id"), on="cluster_id", how="left")
 
@@ -107,7 +97,7 @@ def member_lines(audit: Audit, plan: Plan) -> Iterator[pl.DataFrame]:
     """
     for window in _windows(audit):
         members = audit.scan("members").filter(window).select(*PLACE, "column", "text_id", "id")
-        found = collected(audit, members.join(plan.entries.lazy(), on="text_id"), "members")
+        found = audit.collect(members.join(plan.entries.lazy(), on="text_id"), "members")
         if found.is_empty():
             continue
         found = found.sort(*PLACE, "column", "cluster_id")

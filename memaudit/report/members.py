@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from memaudit.errors import BadInput
-from memaudit.report.stored import collected, plain
+from memaudit.report.stored import plain
 from memaudit.sources import ColumnChoice, Source, open_source, shown
 from memaudit.sources.files import table_format
 
@@ -47,26 +47,26 @@ def _texts(audit: Audit, cluster_id: int, most: int | None) -> pl.DataFrame:
     inside = audit.scan("clusters").filter(pl.col("cluster_id") == cluster_id).select("text_id", "similarity")
     texts = audit.scan("texts").select("text_id", "n_rows", "file", "row", "column")
     query = texts.join(inside, on="text_id").sort(["n_rows", "similarity", "text_id"], descending=[True, True, False])
-    return collected(audit, query if most is None else query.head(most), "texts")
+    return audit.collect(query if most is None else query.head(most), "texts")
 
 
 def _rows(audit: Audit, texts: pl.DataFrame, most: int) -> pl.DataFrame:
     """The first rows that hold one of `texts`, each as a member of its own."""
     wanted = texts.select("text_id", "similarity").lazy()
     rows = audit.scan("members").join(wanted, on="text_id").with_columns(n_rows=pl.lit(1, pl.UInt32))
-    return collected(audit, rows.sort(["file", "row", "column"]).head(most), "members")
+    return audit.collect(rows.sort(["file", "row", "column"]).head(most), "members")
 
 
 def _first_rows(audit: Audit, texts: pl.DataFrame) -> pl.DataFrame:
     """`texts` with the id of the row where each first occurs, order kept."""
     at = ["file", "row", "column"]
     ids = audit.scan("members").select(*at, "id").join(texts.select(at).lazy(), on=at, how="semi")
-    return texts.join(collected(audit, ids, "members"), on=at, how="left", maintain_order="left")
+    return texts.join(audit.collect(ids, "members"), on=at, how="left", maintain_order="left")
 
 
 def _read_back(audit: Audit, rows: list[dict[str, Any]]) -> list[str]:
     """Add "path", "caption" and "image" to every row. Returns a note for each file that could not be read back."""
-    paths = collected(audit, audit.scan("files").select("file", "path"), "files")
+    paths = audit.collect(audit.scan("files").select("file", "path"), "files")
     files: dict[int, str] = dict(paths.iter_rows())
     notes = []
     for row in rows:

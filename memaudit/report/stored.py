@@ -6,27 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from memaudit.errors import BadInput
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from memaudit.store import Audit
 
 
-def collected(audit: Audit, query: pl.LazyFrame, name: str) -> pl.DataFrame:
-    """The result of a query over the frame called `name`. Raises BadInput when the file is damaged."""
-    try:
-        return query.collect(engine="streaming")
-    except (OSError, pl.exceptions.PolarsError) as error:
-        what = f"{audit.folder} holds no readable {name}.parquet"
-        raise BadInput(what, str(error).splitlines()[0][:200], "scan again with --fresh") from error
-
-
 def rows_where(audit: Audit, name: str, column: str, values: Iterable[int]) -> list[dict[str, Any]]:
     """Rows of a frame whose `column` (uint32) is among `values`, as dicts in stored order."""
     wanted = pl.Series(list(values), dtype=pl.UInt32)
-    return collected(audit, audit.scan(name).filter(pl.col(column).is_in(wanted.implode())), name).to_dicts()
+    return audit.collect(audit.scan(name).filter(pl.col(column).is_in(wanted.implode())), name).to_dicts()
 
 
 def by_cluster(audit: Audit, name: str, clusters: Iterable[int]) -> dict[int, list[dict[str, Any]]]:

@@ -15,7 +15,7 @@ from memaudit.report.entries import entries, ranked
 from memaudit.report.lookup import find
 from memaudit.report.members import members
 from memaudit.report.prevalence import expected_precision, note
-from memaudit.report.stored import collected, plain
+from memaudit.report.stored import plain
 from memaudit.report.verification import CAVEAT, attach, by_rate, copies, runs, samples
 from memaudit.report.verification import counts as counts_by_verdict
 from memaudit.schemas import KINDS, SEVERITIES
@@ -220,7 +220,7 @@ def _totals(audit: Audit) -> dict[str, Any]:
 
 def audit_rows(audit: Audit, name: str) -> int:
     """Rows of a stored frame, from its footer."""
-    return int(collected(audit, audit.scan(name).select(pl.len()), name).item())
+    return int(audit.collect(audit.scan(name).select(pl.len()), name).item())
 
 
 def _repeats(audit: Audit) -> dict[str, dict[str, Any]]:

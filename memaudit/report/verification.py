@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from memaudit.report.stored import collected, plain
+from memaudit.report.stored import plain
 from memaudit.report.verdict_words import costs, says
 from memaudit.schemas import COPIED, VERDICT_NAMES
 from memaudit.verdicts import WORST_FIRST, confirms, explained, of_findings, replicated
@@ -135,7 +135,7 @@ def counts(findings: pl.DataFrame, verdicts: pl.DataFrame) -> dict[str, int]:
 def samples(audit: Audit, fingerprint: str, most: int) -> dict[str, Any]:
     """Up to `most` pictures that were generated for a finding: {"total", "shown"}; copies first, one prompt after
     the other."""
-    frame = collected(audit, audit.scan("samples").filter(pl.col("fingerprint") == fingerprint), "samples")
+    frame = audit.collect(audit.scan("samples").filter(pl.col("fingerprint") == fingerprint), "samples")
     rank = pl.col("copied").replace_strict(COPIED, (0, 1, 3, 2), default=4, return_dtype=pl.UInt8)
     found = frame.sort("model", rank, "prompt_kind", "prompt", "distance", "path", nulls_last=True).head(most)
     shown = [{**row, "distance": plain(row["distance"])} for row in found.drop("fingerprint").to_dicts()]

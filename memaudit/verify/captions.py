@@ -29,22 +29,13 @@ _SCRIPTS = (
 )
 
 
-def collected(audit: Audit, query: pl.LazyFrame, *names: str) -> pl.DataFrame:
-    """The result of a query over the frames called `names`. Raises BadInput when one is damaged."""
-    try:
-        return query.collect(engine="streaming")
-    except (OSError, pl.exceptions.PolarsError) as error:
-        what = f"{audit.folder} holds no readable {' or '.join(f'{name}.parquet' for name in names)}"
-        raise BadInput(what, str(error).splitlines()[0][:200], "scan again with --fresh") from error
-
-
 def read_captions(audit: Audit, texts: pl.DataFrame) -> dict[int, str]:
     """Captions as they stand in the data, by text_id.
 
     texts: columns `PLACE`. Each file is opened once per caption column. Raises BadInput where a file is gone, damaged
     or has changed since the scan: a prompt that the data does not hold would prove nothing about them.
     """
-    files = dict(collected(audit, audit.scan("files").select("file", "path"), "files").iter_rows())
+    files = dict(audit.collect(audit.scan("files").select("file", "path"), "files", engine="streaming").iter_rows())
     known = {entry.get("path"): entry.get("fingerprint") for entry in audit.manifest.get("inputs", [])}
     choice = ColumnChoice.of(audit.manifest.get("config", {}))
     out: dict[int, str] = {}
@@ -85,7 +76,7 @@ def in_dataset(audit: Audit, captions: Sequence[str]) -> list[bool]:
     lexed = lex_buffers(np.frombuffer(b"".join(encoded) or b" ", np.uint8), offsets)
     wanted = pl.DataFrame({"key_lo": lexed.key_lo, "key_hi": lexed.key_hi}).unique()
     query = audit.scan("texts").select("key_lo", "key_hi").join(wanted.lazy(), on=["key_lo", "key_hi"], how="semi")
-    held = set(collected(audit, query, "texts").iter_rows())
+    held = set(audit.collect(query, "texts", engine="streaming").iter_rows())
     return [pair in held for pair in zip(lexed.key_lo.tolist(), lexed.key_hi.tolist(), strict=True)]
 
 

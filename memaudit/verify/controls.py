@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from memaudit.verify.captions import PLACE, collected, read_captions, script
+from memaudit.verify.captions import PLACE, read_captions, script
 from memaudit.verify.prompts import Prompt
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def matched_controls(audit: Audit, clusters: Sequence[Cluster], n: int, seed: in
 def _lengths(audit: Audit, ids: Sequence[int]) -> dict[int, int]:
     wanted = pl.Series(ids, dtype=pl.UInt32).unique()
     query = audit.scan("texts").filter(pl.col("text_id").is_in(wanted.implode())).select("text_id", "n_words")
-    return dict(collected(audit, query, "texts").iter_rows())
+    return dict(audit.collect(query, "texts", engine="streaming").iter_rows())
 
 
 def _shares(like: Mapping[tuple[str, int], int], n: int) -> dict[tuple[str, int], int]:
@@ -66,7 +66,7 @@ def _shares(like: Mapping[tuple[str, int], int], n: int) -> dict[tuple[str, int]
 
 def _candidates(audit: Audit, n: int, rng: np.random.Generator) -> pl.DataFrame:
     """Texts that may be controls (`PLACE` and n_words), in random order."""
-    n_texts = collected(audit, audit.scan("texts").select(pl.len()), "texts").item()
+    n_texts = audit.collect(audit.scan("texts").select(pl.len()), "texts", engine="streaming").item()
     drawn = max(LEAST_DRAWN, DRAWN * n)
     ids = None if drawn >= n_texts else np.sort(rng.choice(n_texts, drawn, replace=False, shuffle=False))
     found = _alone(audit, ids)
@@ -91,7 +91,7 @@ def _alone(audit: Audit, ids: np.ndarray | None, beside_phrases: bool = False) -
         some = pl.LazyFrame({"text_id": ids.astype(np.uint32)})
         texts, clustered = (frame.join(some, on="text_id", how="semi") for frame in (texts, clustered))
     alone = texts.filter((pl.col("n_rows") == 1) & (pl.col("n_words") > 0)).select(*PLACE, "n_words")
-    return collected(audit, alone.join(clustered, on="text_id", how="anti"), "clusters", "texts")
+    return audit.collect(alone.join(clustered, on="text_id", how="anti"), "clusters", "texts", engine="streaming")
 
 
 Found = dict[tuple[str, int], list[Prompt]]  # by script and bin of length

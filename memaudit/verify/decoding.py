@@ -7,6 +7,7 @@ import stat
 import warnings
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from memaudit.verify.likeness import fitted
@@ -14,7 +15,6 @@ from memaudit.verify.likeness import fitted
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")  # what training sets hold; every other decoder is one more to attack
 MAX_BYTES = 64 << 20  # of one encoded picture
@@ -40,9 +40,10 @@ def read_file(path: Path) -> bytes:
         raise Unusable("unreadable file") from error
 
 
-def decoded_picture(data: bytes, size: int) -> np.ndarray:
-    """An encoded picture as uint8 (size, size, 3), turned as its EXIF says and `fitted`; of an animation the first
-    frame. Raises Unusable.
+def decoded_picture(data: bytes, size: int | None = None) -> np.ndarray:
+    """An encoded picture as uint8 (H, W, 3), turned as its EXIF says; of an animation the first frame. Raises Unusable.
+
+    size: `fitted` to (size, size, 3); None leaves it as it is.
 
     Large JPEGs are decoded at a fraction of their size, at least twice `size`. Not for several threads at once: the
     filter for warnings is the process's.
@@ -58,6 +59,8 @@ def decoded_picture(data: bytes, size: int) -> np.ndarray:
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise Unusable("more than 64 million pixels")
+                if size is None:
+                    return np.asarray(_turned(image).convert("RGB"), np.uint8)
                 image.draft("RGB", (2 * size, 2 * size))
                 return fitted(_turned(image), size)
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:

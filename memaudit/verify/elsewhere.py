@@ -14,7 +14,7 @@ from memaudit.verify.control_samples import controls_of, own_pictures, told, wan
 from memaudit.verify.descriptors import SSCD_SIDE, open_descriptor
 from memaudit.verify.drawing import Shelf
 from memaudit.verify.likeness import fitted
-from memaudit.verify.plan import PlanRow, file_name, read_generated, write_plan
+from memaudit.verify.plan import PlanRow, read_generated, write_plan
 from memaudit.verify.replication import COMPARED
 from memaudit.verify.screening import everything
 from memaudit.verify.trial import Terms, Wanted, numbered, schedule
@@ -75,7 +75,7 @@ def planned(cluster: Cluster, config: VerifyConfig, pictured: bool) -> list[Want
 
 
 def _row(fingerprint: str, w: Wanted, config: VerifyConfig) -> PlanRow:
-    name = file_name(fingerprint, w.prompt.kind, w.number, w.seed)
+    name = "-".join([*filter(None, [fingerprint]), w.file()])  # controls have no fingerprint
     return PlanRow(fingerprint, w.prompt.kind, w.prompt.text, w.seed, name, config.steps, config.guidance)
 
 

@@ -149,7 +149,7 @@ def _rows_of(audit: Audit, ids: frozenset[int]) -> pl.DataFrame:
     """file, row, text_id, id, image of the rows of these texts, in the order of the data; each row once a text."""
     wanted = pl.Series(sorted(ids), dtype=pl.UInt32).implode()
     rows = audit.scan("members").filter(pl.col("text_id").is_in(wanted))
-    columns = rows.select("file", "row", "text_id", "id", "image").collect()
+    columns = audit.collect(rows.select("file", "row", "text_id", "id", "image"), "members")
     return columns.unique(["file", "row", "text_id"], keep="first").sort("file", "row", "text_id")
 
 

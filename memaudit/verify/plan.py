@@ -5,66 +5,35 @@ from __future__ import annotations
 import csv
 import io
 import math
-import warnings
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from memaudit.errors import BadInput, UsageError
+from memaudit.schemas import PROMPT_KINDS
 from memaudit.sources import shown
 from memaudit.store import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from memaudit.verify.prompts import Cluster, Prompt
+    import numpy as np
 
 PLAN = "plan.csv"
-KINDS = ("caption", "unseen", "trigger", "control")
-MAX_BYTES = 64 << 20  # of one picture's file
-MAX_PIXELS = 64_000_000
 MAX_CELL = 1 << 24  # characters
 MAX_SEED = 1 << 63
-FORMATS = ("PNG", "JPEG", "WEBP")
 
 
 class PlanRow(NamedTuple):
     """One picture to make. The fields are the columns of the table."""
 
     fingerprint: str  # of the cluster; "" of a control
-    kind: str  # of `KINDS`
+    kind: str  # of `schemas.PROMPT_KINDS`
     prompt: str
     seed: int  # of the noise, in [0, 2^63)
     file: str  # name of the picture, without a folder
     steps: int | None  # None: the model's own
     guidance: float | None
-
-
-def plan_rows(
-    clusters: Sequence[Cluster],
-    controls: Sequence[Prompt],
-    seeds: Sequence[int],
-    steps: int | None = None,
-    guidance: float | None = None,
-) -> list[PlanRow]:
-    """Every prompt with every seed, clusters in order, then controls."""
-    asked = [("", list(controls)), *((c.fingerprint, list(c.prompts)) for c in clusters)]
-    out = []
-    for fingerprint, prompts in [*asked[1:], asked[0]]:
-        counts = dict.fromkeys(KINDS, 0)
-        for prompt in prompts:
-            i = counts[prompt.kind]
-            counts[prompt.kind] += 1
-            named = ((seed, file_name(fingerprint, prompt.kind, i, seed)) for seed in seeds)
-            out += [PlanRow(fingerprint, prompt.kind, prompt.text, s, name, steps, guidance) for s, name in named]
-    return out
-
-
-def file_name(fingerprint: str, kind: str, i: int, seed: int) -> str:
-    """The picture of prompt `i` of its kind; controls, which have no fingerprint, start with their kind."""
-    return "-".join([*filter(None, [fingerprint]), kind, str(i), f"{seed}.png"])
 
 
 def write_plan(path: Path, rows: Iterable[PlanRow]) -> None:
@@ -114,8 +83,8 @@ def read_plan(path: Path) -> list[PlanRow]:
 def _row(record: dict[str, str | None]) -> PlanRow:
     """Raises ValueError for what cannot be a row."""
     told = {name: record.get(name) or "" for name in PlanRow._fields}
-    if told["kind"] not in KINDS:
-        raise ValueError(f"{told['kind'][:40]!r} is no kind of prompt ({', '.join(KINDS)})")
+    if told["kind"] not in PROMPT_KINDS:
+        raise ValueError(f"{told['kind'][:40]!r} is no kind of prompt ({', '.join(PROMPT_KINDS)})")
     if not is_plain_name(told["file"]):
         raise ValueError(f"{told['file'][:80]!r} is no plain file name")
     seed = int(told["seed"])
@@ -149,23 +118,12 @@ def read_generated(folder: Path, plan: Path | None = None) -> Iterator[tuple[Pla
 
 def _picture(folder: Path, name: str) -> np.ndarray | str:
     """One picture, or why it cannot be had. A link that leads out of the folder is not followed."""
-    from PIL import Image, UnidentifiedImageError  # not needed to plan
+    from memaudit.verify.decoding import Unusable, decoded_picture, read_file  # Pillow, not needed to plan
 
     path = folder / name
     try:
-        if not path.is_file():
-            return "no such file"
-        if path.resolve().parent != folder.resolve():
+        if path.exists() and path.resolve().parent != folder.resolve():
             return "a link to another folder"
-        if path.stat().st_size > MAX_BYTES:
-            return "more than 64 MiB"
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow remarks on every oddity of a file
-            with Image.open(path, formats=FORMATS) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    return "more than 64 million pixels"
-                return np.asarray(image.convert("RGB"), dtype=np.uint8)
-    except UnidentifiedImageError:
-        return "no PNG, JPEG or WebP picture"
-    except Exception:  # decoders raise nearly anything on bytes that were made to break them
-        return "broken picture"
+        return decoded_picture(read_file(path))
+    except (OSError, Unusable) as error:
+        return str(error)

@@ -11,7 +11,7 @@ import polars as pl
 from memaudit.schemas import SEVERITIES
 from memaudit.suppression import current
 from memaudit.text.spelling import spell_all
-from memaudit.verify.captions import PLACE, collected, in_dataset, joined_words, read_captions
+from memaudit.verify.captions import PLACE, in_dataset, joined_words, read_captions
 from memaudit.verify.unseen import SHAPES, SLOT, Known, slots_of, unseen_captions
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _heads(findings: pl.DataFrame, min_severity: str) -> pl.DataFrame:
 
 
 def _by_cluster(audit: Audit, name: str, ids: pl.Series) -> dict[int, list[dict[str, Any]]]:
-    rows = collected(audit, audit.scan(name).filter(pl.col("cluster_id").is_in(ids.implode())), name)
+    rows = audit.collect(audit.scan(name).filter(pl.col("cluster_id").is_in(ids.implode())), name, engine="streaming")
     return rows.rows_by_key("cluster_id", named=True, include_key=False)
 
 
@@ -123,7 +123,7 @@ def _members(audit: Audit, heads: pl.DataFrame, most: int, most_of_templates: in
     )
     place = pl.int_range(pl.len()).over("cluster_id")
     query = query.filter(place < pl.when("template").then(max(1, most_of_templates)).otherwise(max(1, most)))
-    found = collected(audit, query, "clusters", "texts")
+    found = audit.collect(query, "clusters", "texts", engine="streaming")
     read = read_captions(audit, found)
     by_cluster = found.group_by("cluster_id", maintain_order=True).agg("text_id")
     return {c: _Members(ids, [read[i] for i in ids]) for c, ids in by_cluster.iter_rows()}
@@ -201,16 +201,16 @@ def _pools(audit: Audit) -> dict[str, list[tuple[int, str]]]:
     families = audit.scan("findings").select("cluster_id", "family").filter(pl.col("cluster_id") == pl.col("family"))
     listed = audit.scan("templates").select("cluster_id", "slots").join(families, on="cluster_id")
     values = listed.explode("slots").unnest("slots").explode("values").select("type", "family", "values").drop_nulls()
-    found = collected(audit, values.unique().sort("type", "family", "values"), "templates", "findings")
+    found = audit.collect(values.unique().sort("type", "family", "values"), "templates", "findings", engine="streaming")
     return found.rows_by_key("type", include_key=False)
 
 
 def _other_captions(audit: Audit, seed: int) -> list[tuple[int, list[str]]]:
     """A few captions of the whole dataset, as (text_id, words)."""
-    n = collected(audit, audit.scan("texts").select(pl.len()), "texts").item()
+    n = audit.collect(audit.scan("texts").select(pl.len()), "texts", engine="streaming").item()
     ids = np.sort(np.random.default_rng(seed).choice(n, min(n, OTHERS), replace=False)).astype(np.uint32)
     query = audit.scan("texts").select(PLACE).filter(pl.col("text_id").is_in(pl.Series(ids).implode()))
-    read = sorted(read_captions(audit, collected(audit, query, "texts")).items())
+    read = sorted(read_captions(audit, audit.collect(query, "texts", engine="streaming")).items())
     spelled = spell_all([caption.encode("utf-8", errors="replace") for _, caption in read])
     return [(text_id, words.words) for (text_id, _), words in zip(read, spelled, strict=True)]
 

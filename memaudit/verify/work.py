@@ -57,6 +57,6 @@ def work_of(audit: Audit, config: VerifyConfig, progress: Progress) -> Work:
 def _texts_of(audit: Audit, cluster_ids: list[int]) -> dict[int, list[int]]:
     """Texts of these clusters, the most like the representative first."""
     chosen = audit.scan("clusters").filter(pl.col("cluster_id").is_in(cluster_ids))
-    found = chosen.sort("similarity", descending=True).select("cluster_id", "text_id").collect()
-    by = found.rows_by_key("cluster_id")
+    found = chosen.sort("similarity", descending=True).select("cluster_id", "text_id")
+    by = audit.collect(found, "clusters", engine="streaming").rows_by_key("cluster_id")
     return {cluster: [row[0] for row in by.get(cluster, [])] for cluster in cluster_ids}

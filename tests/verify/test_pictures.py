@@ -21,6 +21,7 @@ from memaudit.verify import decoding, picture_files, pictures
 from memaudit.verify.decoding import Unusable, decoded_picture
 from memaudit.verify.download import Downloads
 from memaudit.verify.pictures import find_pictures
+from tests.hearing import Heard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -59,17 +60,6 @@ def table(tmp_path: Path, name: str = "data.csv", **columns: Sequence[Any]) -> P
 
 def colours(gallery: pictures.Gallery) -> list[tuple[int, ...]]:
     return [tuple(int(value) for value in picture[0, 0]) for picture in gallery.pictures]
-
-
-class Heard:
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def stage(self, *_: Any) -> Any:
-        raise AssertionError
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
 
 
 def test_references_beside_the_dataset_most_repeated_first(tmp_path: Path) -> None:

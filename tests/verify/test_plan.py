@@ -13,14 +13,12 @@ from memaudit.errors import BadInput, UsageError
 from memaudit.verify.plan import (
     PLAN,
     PlanRow,
-    file_name,
     is_plain_name,
-    plan_rows,
     read_generated,
     read_plan,
     write_plan,
 )
-from memaudit.verify.prompts import Cluster, Prompt
+from memaudit.verify.prompts import Prompt
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +27,6 @@ Image = pytest.importorskip("PIL.Image")
 
 FINGERPRINT = "0123456789abcdef"
 PROMPTS = (Prompt("caption", "owl, case", 3), Prompt("caption", "fox case", 4), Prompt("unseen", 'wolf "case"', None))
-CLUSTER = Cluster(7, FINGERPRINT, "template", 0.9, "owl, case", "<*> case $", PROMPTS)
 CONTROL = Prompt("control", "=SUM(A1)\nsecond line", 9)
 
 
@@ -40,20 +37,18 @@ def picture(folder: Path, name: str, value: int = 0) -> np.ndarray:
     return pixels
 
 
-def test_every_prompt_with_every_seed() -> None:
-    rows = plan_rows([CLUSTER], [CONTROL], [5, 6], steps=20)
-    assert [row.file for row in rows] == [
-        f"{FINGERPRINT}-caption-0-5.png", f"{FINGERPRINT}-caption-0-6.png", f"{FINGERPRINT}-caption-1-5.png",
-        f"{FINGERPRINT}-caption-1-6.png", f"{FINGERPRINT}-unseen-0-5.png", f"{FINGERPRINT}-unseen-0-6.png",
-        "control-0-5.png", "control-0-6.png",
-    ]  # fmt: skip
-    assert rows[0] == PlanRow(FINGERPRINT, "caption", "owl, case", 5, rows[0].file, 20, None)
-    assert rows[-1].fingerprint == ""
-    assert all(is_plain_name(row.file) for row in rows)
+def rows_of(*seeds: int, guidance: float | None = None) -> list[PlanRow]:
+    """Every prompt of the cluster with every seed, then the control."""
+    asked = [(FINGERPRINT, i, p) for i, p in enumerate(PROMPTS)] + [("", 0, CONTROL)]
+    return [
+        PlanRow(name, p.kind, p.text, seed, f"{name}{p.kind}-{i}-{seed}.png", None, guidance)
+        for name, i, p in asked
+        for seed in seeds
+    ]
 
 
 def test_a_plan_comes_back_as_it_was(tmp_path: Path) -> None:
-    rows = plan_rows([CLUSTER], [CONTROL], [5, 6], guidance=7.5)
+    rows = rows_of(5, 6, guidance=7.5)
     write_plan(tmp_path / PLAN, rows)
     assert read_plan(tmp_path / PLAN) == rows
     assert '"=SUM(A1)\nsecond line"' in (tmp_path / PLAN).read_text()  # exact, not guarded
@@ -63,7 +58,7 @@ def test_a_plan_comes_back_as_it_was(tmp_path: Path) -> None:
 @given(st.lists(st.text(max_size=40), max_size=6))
 @settings(max_examples=30)
 def test_any_prompt_comes_back(tmp_path_factory: pytest.TempPathFactory, prompts: list[str]) -> None:
-    rows = [PlanRow("", "control", p, i, file_name("", "control", i, i), None, None) for i, p in enumerate(prompts)]
+    rows = [PlanRow("", "control", p, i, f"control-{i}-{i}.png", None, None) for i, p in enumerate(prompts)]
     path = tmp_path_factory.mktemp("plan") / PLAN
     write_plan(path, rows)
     assert read_plan(path) == rows
@@ -117,7 +112,7 @@ def test_names_that_lead_elsewhere(name: str) -> None:
 
 
 def test_pictures_and_reasons(tmp_path: Path) -> None:
-    folder, rows = tmp_path / "made", plan_rows([CLUSTER], [], [1, 2])
+    folder, rows = tmp_path / "made", rows_of(1, 2)[:6]
     folder.mkdir()
     write_plan(folder / PLAN, rows)
     first = picture(folder, rows[0].file, 200)
@@ -133,14 +128,14 @@ def test_pictures_and_reasons(tmp_path: Path) -> None:
     assert [row for row, _ in found] == rows
     assert np.array_equal(found[0][1], first)
     assert [got for _, got in found[1:5]] == [
-        "no PNG, JPEG or WebP picture", "broken picture", "a link to another folder", "no such file",
+        "no JPEG, PNG, WEBP, GIF or BMP", "broken or cut off", "a link to another folder", "not a file",
     ]  # fmt: skip
     assert isinstance(found[5][1], np.ndarray)
     assert found[5][1].shape == (4, 4, 3)
 
 
 def test_a_bomb_is_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = plan_rows([CLUSTER], [], [1])[:1]
+    rows = rows_of(1)[:1]
     write_plan(tmp_path / PLAN, rows)
     Image.new("1", (9000, 8000)).save(tmp_path / rows[0].file)
     assert list(read_generated(tmp_path)) == [(rows[0], "more than 64 million pixels")]
@@ -148,7 +143,7 @@ def test_a_bomb_is_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_plan_may_lie_elsewhere(tmp_path: Path) -> None:
     (tmp_path / "made").mkdir()
-    rows = plan_rows([CLUSTER], [], [1])
+    rows = rows_of(1)[:3]
     write_plan(tmp_path / "other.csv", rows)
     assert [got for _, got in read_generated(tmp_path / "made", tmp_path / "other.csv")] == ["no such file"] * 3
     with pytest.raises(BadInput, match="cannot read"):

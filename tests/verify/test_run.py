@@ -21,6 +21,7 @@ from memaudit.verify.devices import OutOfMemory
 from memaudit.verify.run import verify
 from memaudit.verify.sampler import NotFinite
 from memaudit.verify.settings import VerifyConfig
+from tests.hearing import Heard
 from tests.verify import audits, tiny
 from tests.verify.audits import FOX, TELESCOPE, Sampler, made_up
 
@@ -54,19 +55,6 @@ def same(one: Audit, other: Audit) -> None:
     for name in ("verdicts", "samples"):
         frames = [a.frame(name).sort(pl.all().exclude("signals", "word_weights")) for a in (one, other)]
         assert frames[0].equals(frames[1], null_equal=True), name
-
-
-class Heard:
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def stage(self, name: str, total: int | None = None) -> Any:
-        from memaudit.progress import Silent
-
-        return Silent().stage(name, total)
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
 
 
 def test_copies_are_found_and_told_apart(audit: Audit, tiny_models: dict[str, Path], sampler: Sampler) -> None:
