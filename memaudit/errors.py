@@ -28,6 +28,10 @@ class MemauditError(Exception):
         self.why = why
         self.hint = hint
 
+    def line(self) -> str:
+        """What and why in one line, for tables."""
+        return ": ".join(part for part in (self.what, self.why) if part)
+
     def lines(self) -> list[str]:
         """The message in at most three lines, without colour."""
         out = [f"error: {self.what}"]

@@ -25,7 +25,7 @@ _SHORT = (
 )
 _RUN = (
     *("model", "digest", "family", "relation", "reference_model", "scheduler", "prediction_type", "steps", "guidance"),
-    *("size", "device", "dtype", "seed", "max_seeds", "claim", "alpha", "unet_calls", "full_calls", "seconds"),
+    *("size", "device", "dtype", "seed", "max_samples", "claim", "alpha", "unet_calls", "full_calls", "seconds"),
 )
 _COUNTED = {
     "controls": ("screened", "sampled", "hits", "rate", "high"),
@@ -67,6 +67,8 @@ def _json(value: Any) -> Any:
     """Numbers that JSON can hold, and texts; the manifest may be of another version."""
     if isinstance(value, float):
         return plain(value, 6)
+    if isinstance(value, dict):
+        return {str(key): _json(inner) for key, inner in value.items()}
     return value if value is None or isinstance(value, int | str) else str(value)
 
 

@@ -8,6 +8,7 @@ the cluster's own pictures, with which it has nothing to do?
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -33,18 +34,22 @@ class Controls:
     gallery: np.ndarray
     owner: np.ndarray
 
+    @cached_property
+    def _distances(self) -> np.ndarray:
+        """The same for every cluster."""
+        return tiled_l2_matrix(self.samples, self.gallery)
+
     def own(self, size: int) -> np.ndarray:
         """float32 (n,): tiled l2 of each sample to the nearest picture of a gallery of `size`: its own pictures, and
         pictures of other controls drawn at random; NaN where a control has none of its own."""
         if not len(self.gallery) or not len(self.samples):
             return np.full(len(self.samples), np.nan, np.float32)
-        distances = tiled_l2_matrix(self.samples, self.gallery)
         rng, out = np.random.default_rng(SHUFFLE), np.full(len(self.samples), np.nan, np.float32)
         for i, control in enumerate(self.of.tolist()):
             mine = np.flatnonzero(self.owner == control)
             others = rng.permutation(np.flatnonzero(self.owner != control))[: max(0, size - len(mine))]
             if len(mine):
-                out[i] = distances[i, np.concatenate([mine[:size], others])].min()
+                out[i] = self._distances[i, np.concatenate([mine[:size], others])].min()
         return out
 
 

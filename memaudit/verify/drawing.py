@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from memaudit.store import no_space_is_clear
+from memaudit.store import SAMPLES, no_space_is_clear
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from memaudit.verify.models import Model
     from memaudit.verify.trial import Wanted
 
-SAMPLES = "samples"  # in the audit folder
-
 
 class FromModel:
     """Pictures drawn by a model."""
 
     def __init__(self, model: Model) -> None:
         self.model = model
+        self.cut: set[str] = set()  # prompts of which the model reads only the start
 
     def __call__(self, wanted: Sequence[Wanted]) -> list[np.ndarray | None]:
         """See `trial.Drawing`. Raises OutOfMemory and NotFinite as `sampler.sample` does."""
         from memaudit.verify.sampler import sample
 
         drawn = sample(self.model, [w.prompt.text for w in wanted], [w.seed for w in wanted], region=False)
+        self.cut |= {w.prompt.text for w, cut in zip(wanted, drawn.truncated.tolist(), strict=True) if cut}
         return list(drawn.pictures)
 
 

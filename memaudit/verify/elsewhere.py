@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from memaudit.errors import BadInput
 from memaudit.rules import verify_rules
 from memaudit.verify import outcome
-from memaudit.verify.control_samples import controls_of, own_pictures, told, wanted_controls
-from memaudit.verify.descriptors import SSCD_SIDE, open_descriptor
+from memaudit.verify.control_samples import controls_of, needed_controls, told
+from memaudit.verify.descriptors import open_descriptor
 from memaudit.verify.drawing import Shelf
 from memaudit.verify.likeness import fitted
 from memaudit.verify.plan import PlanRow, read_generated, write_plan
-from memaudit.verify.replication import COMPARED
+from memaudit.verify.replication import COMPARED, compared_size
 from memaudit.verify.screening import everything
 from memaudit.verify.trial import Terms, Wanted, numbered, schedule
 from memaudit.verify.trials import Court, case_of, try_case
@@ -29,12 +29,13 @@ if TYPE_CHECKING:
 
     from memaudit.progress import Progress
     from memaudit.store import Audit
+    from memaudit.verify.calibration import Controls
     from memaudit.verify.prompts import Cluster
     from memaudit.verify.settings import VerifyConfig
+    from memaudit.verify.work import Work
 
 
 NOT_THERE = "the folder has no picture of it: were plan and judging given the same --seed, --samples and --top?"
-LOOKED_AT = 16  # px at which it is looked whether there are pictures
 LEAST = 16  # px of a side: in smaller pictures nothing can be told apart
 
 
@@ -50,12 +51,10 @@ class Place(NamedTuple):
 def plan_of(audit: Audit, config: VerifyConfig, path: Path, progress: Progress) -> int:
     """Write the plan of a verification: all that may be looked at, since nobody stops early there. Returns its rows."""
     work = work_of(audit, config, progress)
-    # As judging will ask: the source may have pictures, but none of this cluster or of the controls.
-    pictured = bool(len(own_pictures(work, LOOKED_AT)[0]))
-    rows = [_row("", w, config) for w in wanted_controls(work.controls, pictured, config.seed)]
+    wanted = (w for some in needed_controls(work, work.clusters, config.seed).values() for w in some)
+    rows = [_row("", w, config) for w in dict.fromkeys(wanted)]
     for cluster in work.clusters:
-        pictured = bool(len(work.source.gallery(work.text_ids(cluster), LOOKED_AT, 1).pictures))
-        rows += [_row(cluster.fingerprint, w, config) for w in planned(cluster, config, pictured)]
+        rows += [_row(cluster.fingerprint, w, config) for w in planned(cluster, config, work.pictured(cluster))]
     write_plan(path, rows)
     return len(rows)
 
@@ -108,39 +107,39 @@ def judge_generated(audit: Audit, config: VerifyConfig, folder: Path, progress: 
         raise BadInput(f"{folder} holds no picture to judge", why, f"memaudit verify {audit.folder} --plan plan.csv")
     if missing:
         progress.note(f"{missing:,} pictures of the plan are missing: {_shown(reasons)}")
-    size = min(COMPARED, *(min(p.shape[:2]) for p in pictures.values()))
-    gallery, owner = own_pictures(work, size)
-    drawn = [
-        (w, p)
-        for w in wanted_controls(work.controls, bool(len(owner)), config.seed)
-        for p in FromFolder(pictures, "")([w])
-        if p is not None
-    ]
-    controls = controls_of([w for w, _ in drawn], [fitted(p, size) for _, p in drawn], gallery, owner, size)
     key = config.digest([c.fingerprint for c in work.clusters], _content(pictures))
     if (done := outcome.stored(audit, key)) is not None:
         progress.note("this verification is done already")
         return done
-    described = size if config.descriptor is None else min(SSCD_SIDE, *(min(p.shape[:2]) for p in pictures.values()))
-    terms = Terms(
-        len(work.clusters), config.samples, size, config.seed, descriptor=config.descriptor, described=described
-    )
+    side = min(min(p.shape[:2]) for p in pictures.values())
+    terms = Terms.of(config, len(work.clusters), compared_size(side), side)
+    controls = _controls(work, pictures, config.seed, terms.size)
     court = Court(controls, terms, Shelf(audit.folder, key), None)
     records = []
     with progress.stage("judging clusters", len(work.clusters)) as advance:
         for cluster in work.clusters:
-            record = try_case(case_of(work, cluster, described), court, FromFolder(pictures, cluster.fingerprint))
+            record = try_case(case_of(work, cluster, terms.described), court, FromFolder(pictures, cluster.fingerprint))
             if record["status"] == "not_run":
                 record["why"] = NOT_THERE
             records.append(record)
             advance(1)
     screened = everything(work.clusters)
-    run = outcome.about_run(key, config, _about(config, size), work.clusters, screened, records)
+    run = outcome.about_run(key, config, _about(config, side), work.clusters, screened, records)
     run |= told(work, screened, controls, records)
     run["descriptor"] = {"name": descriptor.name, "digest": descriptor.digest}
     run |= {"unet_calls": 0, "seconds": round(time.monotonic() - started, 3)}
     outcome.store_run(audit, run, records)
     return run
+
+
+def _controls(work: Work, pictures: dict[Place, np.ndarray], seed: int, size: int) -> dict[bool, Controls]:
+    """Controls from what the folder has of them."""
+    out = {}
+    for pictured, wanted in needed_controls(work, work.clusters, seed).items():
+        drawn = [(w, p) for w, p in zip(wanted, FromFolder(pictures, "")(wanted), strict=True) if p is not None]
+        fits = [fitted(p, size) for _, p in drawn]
+        out[pictured] = controls_of(work, pictured, [w for w, _ in drawn], fits, size)
+    return out
 
 
 def _about(config: VerifyConfig, size: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from memaudit.rules import verify_rules
-from memaudit.verify.control_samples import wanted_controls
+from memaudit.verify.control_samples import needed_controls
 from memaudit.verify.devices import device_names
 from memaudit.verify.models import load
 from memaudit.verify.outcome import FULL_SEEDS
@@ -58,7 +58,8 @@ def calls(work: Work, config: VerifyConfig, model: Model) -> tuple[int, int]:
     rules = verify_rules()
     prompts = sum(len(numbered(c, PATTERN)) for c in work.clusters)
     screened = (prompts + len(work.controls)) * int(rules["screen"]["seeds"]) if config.screen else 0
-    controls = len(wanted_controls(work.controls, work.source.kind != "none", config.seed)) * _a_picture(model)
+    wanted = needed_controls(work, work.clusters, config.seed).values()
+    controls = sum(map(len, wanted)) * _a_picture(model)
     terms = Terms(len(work.clusters), config.samples, 1, config.seed)
     most = sum(len(schedule(c, terms)) for c in work.clusters) * _a_picture(model)
     least = len(work.clusters) * int(rules["sample"]["round"]) * _a_picture(model)

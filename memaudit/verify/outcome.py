@@ -83,8 +83,7 @@ def about_run(
         "hypotheses": len(clusters),
         "screen": {
             "on": config.screen,
-            "threshold": screened.threshold.get("magnitude"),
-            "thresholds": screened.threshold,
+            "threshold": screened.threshold,  # by signal
             "controls": screened.controls,
             "passed": len(screened.passed),
             "cleared": cleared,

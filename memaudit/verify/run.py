@@ -6,6 +6,7 @@ are written at the end, all verdicts of a model at once.
 
 from __future__ import annotations
 
+import gc
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -45,11 +46,12 @@ def verify(audit: Audit, config: VerifyConfig, progress: Progress | None = None)
         return done
     journal, shelf = Journal(audit, key), Shelf(audit.folder, key)
     screened = stages.screen(model, work, config, journal, progress)
-    controls = stages.sample_controls(model, work, config, journal, shelf, progress)
+    controls = stages.sample_controls(model, work, screened, config, journal, shelf, progress)
     records = stages.try_clusters(model, devices, work, screened, controls, config, journal, shelf, progress)
     records = stages.ask_why(model, records, len(work.clusters), config, journal, progress)
     run = outcome.about_run(key, config, model.describe(), work.clusters, screened, records)
-    del model  # two models may not fit
+    del model
+    gc.collect()  # its hooks hold it in a circle, and two models may not fit
     if config.reference_model is not None:
         records = stages.ask_reference(work, records, controls, config, devices[0], journal, shelf, progress)
     run |= told(work, screened, controls, records)

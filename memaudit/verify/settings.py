@@ -9,9 +9,7 @@ from typing import Any
 
 from memaudit.errors import UsageError
 from memaudit.rules import verify_rules
-
-RELATIONS = ("trained", "finetuned", "unrelated")
-SEVERITIES = ("info", "low", "medium", "high", "critical")
+from memaudit.schemas import RELATIONS, SEVERITIES
 
 
 @dataclass(frozen=True)

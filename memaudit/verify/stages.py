@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from memaudit.errors import BadInput
 from memaudit.verify import screening
-from memaudit.verify.control_samples import controls_of, own_pictures, wanted_controls
-from memaudit.verify.descriptors import SSCD_SIDE
+from memaudit.verify.control_samples import controls_of, needed_controls
 from memaudit.verify.drawing import FromModel
 from memaudit.verify.likeness import fitted
 from memaudit.verify.models import load
 from memaudit.verify.replication import compared_size
 from memaudit.verify.trial import Terms
-from memaudit.verify.trials import Court, asked_again, case_of, told, try_all
+from memaudit.verify.trials import Court, asked_again, case_of, try_all
 from memaudit.verify.verdict import replicated
 from memaudit.verify.word_weights import word_weights
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
+    from PIL import Image
 
     from memaudit.progress import Progress
     from memaudit.verify.calibration import Controls
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from memaudit.verify.models import Model
     from memaudit.verify.screening import Screening
     from memaudit.verify.settings import VerifyConfig
+    from memaudit.verify.trial import Wanted
     from memaudit.verify.work import Work
 
 Records = list[dict[str, Any]]
@@ -44,28 +45,41 @@ def screen(model: Model, work: Work, config: VerifyConfig, journal: Journal, pro
 
 
 def sample_controls(
-    model: Model, work: Work, config: VerifyConfig, journal: Journal, shelf: Shelf, progress: Progress
-) -> Controls:
-    """Pictures of control captions; what lies on the shelf is not drawn again."""
-    size = compared_size(model.size)
-    gallery, owner = own_pictures(work, size)
-    wanted = wanted_controls(work.controls, with_pictures=bool(len(owner)), seed=config.seed)
-    pictures: list[np.ndarray] = []
-    with progress.stage("sampling controls", len(wanted)) as advance:
-        for start in range(0, len(wanted), AT_ONCE):
-            some = wanted[start : start + AT_ONCE]
-            step = f"controls-{start}-{len(some)}"
-            kept = shelf.load_all((journal.read(step) or {}).get("paths", []))
-            if kept:
-                pictures += [fitted(picture, size) for picture in kept]
-            else:
-                before = model.calls
-                drawn = [p for p in FromModel(model)(some) if p is not None]
-                paths = [shelf.keep("controls", w.file(), p) for w, p in zip(some, drawn, strict=True)]
-                journal.write(step, {"paths": paths, "unet_calls": model.calls - before})
-                pictures += [fitted(picture, size) for picture in drawn]
-            advance(len(some))
-    return controls_of(wanted, pictures, gallery, owner, size)
+    model: Model,
+    work: Work,
+    screened: Screening,
+    config: VerifyConfig,
+    journal: Journal,
+    shelf: Shelf,
+    progress: Progress,
+) -> dict[bool, Controls]:
+    """Pictures of control captions, by whether training pictures stand beside them; see `needed_controls`. What lies on
+    the shelf is not drawn again."""
+    size, chosen = compared_size(model.size), [c for c in work.clusters if c.fingerprint in screened.sampled]
+    needed, out = needed_controls(work, chosen, config.seed), {}
+    with progress.stage("sampling controls", sum(map(len, needed.values()))) as advance:
+        for pictured, wanted in needed.items():
+            pictures: list[np.ndarray] = []
+            for start in range(0, len(wanted), AT_ONCE):
+                some = wanted[start : start + AT_ONCE]
+                step = f"controls-{'beside' if pictured else 'without'}-{start}"
+                pictures += [fitted(picture, size) for picture in _kept_or_drawn(model, some, step, journal, shelf)]
+                advance(len(some))
+            out[pictured] = controls_of(work, pictured, wanted, pictures, size)
+    return out
+
+
+def _kept_or_drawn(
+    model: Model, wanted: Sequence[Wanted], step: str, journal: Journal, shelf: Shelf
+) -> Sequence[Image.Image | np.ndarray]:
+    kept = shelf.load_all((journal.read(step) or {}).get("paths", []))
+    if kept:
+        return kept
+    before = model.calls
+    drawn = [p for p in FromModel(model)(wanted) if p is not None]
+    paths = [shelf.keep("controls", w.file(), p) for w, p in zip(wanted, drawn, strict=True)]
+    journal.write(step, {"paths": paths, "unet_calls": model.calls - before})
+    return drawn
 
 
 def try_clusters(
@@ -73,7 +87,7 @@ def try_clusters(
     devices: Sequence[str],
     work: Work,
     screened: Screening,
-    controls: Controls,
+    controls: dict[bool, Controls],
     config: VerifyConfig,
     journal: Journal,
     shelf: Shelf,
@@ -93,13 +107,10 @@ def _cleared(fingerprint: str) -> dict[str, Any]:
     return {"fingerprint": fingerprint, "status": "screened", "why": None}
 
 
-def court_of(model: Model, work: Work, controls: Controls, config: VerifyConfig, shelf: Shelf) -> Court:
+def court_of(model: Model, work: Work, controls: dict[bool, Controls], config: VerifyConfig, shelf: Shelf) -> Court:
     """What all trials of a run share."""
-    size = controls.samples.shape[1]  # that of the model on trial, where this is the reference
-    described = size if config.descriptor is None else min(model.size, SSCD_SIDE)
-    terms = Terms(
-        len(work.clusters), config.samples, size, config.seed, descriptor=config.descriptor, described=described
-    )
+    size = next(iter(controls.values())).samples.shape[1]  # of the model on trial, where this is the reference
+    terms = Terms.of(config, len(work.clusters), size, model.size)
     return Court(controls, terms, shelf, (model.name, config.dtype, model.steps, model.guidance))
 
 
@@ -121,7 +132,7 @@ def ask_why(
                     known = {"word_weights": weights, "unet_calls": model.calls - before}
                     journal.write(step, known)
                 except BadInput as error:  # gradients take more memory than pictures; the verdict stands without
-                    progress.note(f"words of {record['fingerprint']} not weighed: {told(error)}")
+                    progress.note(f"words of {record['fingerprint']} not weighed: {error.line()}")
                     known = {}
             record |= {name: known[name] for name in ("word_weights",) if name in known}
             advance(1)
@@ -139,7 +150,7 @@ def _most_copied(record: dict[str, Any]) -> str:
 def ask_reference(
     work: Work,
     records: Records,
-    controls: Controls,
+    controls: dict[bool, Controls],
     config: VerifyConfig,
     device: str,
     journal: Journal,
@@ -161,11 +172,10 @@ def ask_reference(
             if known is None:
                 case = case_of(work, cluster, court.terms.described)
                 try:
-                    hits, n = asked_again(record, case, court, FromModel(model), cluster.prompts)
-                    known = {"reference_hits": hits, "reference_n": n}
+                    known = dict(asked_again(record, case, court, FromModel(model)))
                     journal.write(step, known)
                 except BadInput as error:  # out of memory, numbers that overflow: what was found stands
-                    known = {"reference_why": told(error)}
-            record |= known
+                    known = {"reference_why": error.line()}
+            record |= {name: known[name] for name in known if name != "unet_calls"}
             advance(1)
     return records

@@ -15,7 +15,7 @@ import numpy as np
 
 from memaudit.rules import verify_rules
 from memaudit.verify.calibration import calibrate, judged
-from memaudit.verify.descriptors import nearest, open_descriptor
+from memaudit.verify.descriptors import SSCD_SIDE, nearest, open_descriptor
 from memaudit.verify.evidence import e_value
 from memaudit.verify.likeness import fitted, tiled_l2_matrix
 from memaudit.verify.replication import originals
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from memaudit.verify.descriptors import Descriptor
     from memaudit.verify.prompts import Cluster, Prompt
     from memaudit.verify.replication import Compared, Copies, Originals
+    from memaudit.verify.settings import VerifyConfig
 
 PATTERN = ("caption", "unseen")  # prompts whose samples count; triggers tell more, once a cluster replicates
 
@@ -64,6 +65,12 @@ class Terms:
     early_stop: bool = True
     descriptor: str | None = None
     described: int = 128
+
+    @classmethod
+    def of(cls, config: VerifyConfig, hypotheses: int, size: int, side: int) -> Terms:
+        """size: px at which pictures are compared; side: px that there are to describe."""
+        described = size if config.descriptor is None else min(side, SSCD_SIDE)
+        return cls(hypotheses, config.samples, size, config.seed, descriptor=config.descriptor, described=described)
 
 
 def schedule(cluster: Cluster, terms: Terms) -> list[Wanted]:
@@ -132,7 +139,7 @@ class Trial:
             self._judge(waiting[start : start + size], draw, keep)
             if self.terms.early_stop and self.enough():
                 break
-        if self.enough():
+        if self.terms.early_stop and self.enough():
             self._triggers(draw, keep)
         return self.record()
 

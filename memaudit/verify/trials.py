@@ -5,28 +5,25 @@ from __future__ import annotations
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from memaudit.errors import BadInput, NoSpace
 from memaudit.rules import verify_rules
-from memaudit.verify.calibration import calibrate, judged
 from memaudit.verify.drawing import FromModel
-from memaudit.verify.likeness import fitted
-from memaudit.verify.replication import originals
-from memaudit.verify.trial import Trial, Wanted, stand_ins
+from memaudit.verify.trial import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from multiprocessing.queues import Queue
 
+    import numpy as np
+
     from memaudit.verify.calibration import Controls
     from memaudit.verify.drawing import Shelf
     from memaudit.verify.journal import Journal
     from memaudit.verify.models import Model
-    from memaudit.verify.prompts import Cluster, Prompt
+    from memaudit.verify.prompts import Cluster
     from memaudit.verify.trial import Drawing, Terms
     from memaudit.verify.work import Work
 
@@ -49,10 +46,16 @@ class Case:
 class Court:
     """What all trials share, and what a process on another device is given."""
 
-    controls: Controls
+    controls: dict[bool, Controls]  # for clusters with training pictures, and without
     terms: Terms
     shelf: Shelf
     model: tuple[str, str | None, int, float] | None  # name, dtype, steps, guidance; None: it is not here
+
+    def controls_of(self, case: Case) -> Controls:
+        """Those that a cluster is judged by. A cluster whose pictures were there when controls were drawn, and are not
+        now, is judged by what there is."""
+        pictured = bool(len(case.training))
+        return self.controls[pictured if pictured in self.controls else not pictured]
 
     def open_model(self, device: str) -> Model:
         from memaudit.verify.models import load  # torch, which judging pictures made elsewhere does without
@@ -71,21 +74,17 @@ def case_of(work: Work, cluster: Cluster, size: int) -> Case:
 def try_case(case: Case, court: Court, draw: Drawing) -> Record:
     """The record of one cluster; what fails for it alone is its record too."""
     name = case.cluster.fingerprint
-    trial = Trial(case.cluster, case.training, case.names, court.controls, court.terms)
+    trial = Trial(case.cluster, case.training, case.names, court.controls_of(case), court.terms)
     before = _calls(draw)
     try:
         record = trial.run(draw, lambda w, picture: court.shelf.keep(name, w.file(), picture))
     except NoSpace:
         raise
     except BadInput as error:  # out of memory at one picture, numbers that overflow
-        record = {"fingerprint": name, "status": "error", "why": told(error)}
+        record = {"fingerprint": name, "status": "error", "why": error.line()}
     why = {"why": case.why} if case.why and "why" not in record else {}
-    return {**record, **why, "missing": case.missing, "unet_calls": _calls(draw) - before}
-
-
-def told(error: BadInput) -> str:
-    """What and why in one line."""
-    return ": ".join(part for part in (error.what, error.why) if part)
+    cut = sum(p.text in draw.cut for p in case.cluster.prompts) if isinstance(draw, FromModel) else 0
+    return {**record, **why, "missing": case.missing, "cut": cut, "unet_calls": _calls(draw) - before}
 
 
 def _calls(draw: Drawing) -> int:
@@ -164,26 +163,14 @@ def _try_there(case: Case, court: Court) -> Record:
     return try_case(case, court, _drawing)
 
 
-def asked_again(record: Record, case: Case, court: Court, draw: Drawing, prompts: Sequence[Prompt]) -> tuple[int, int]:
-    """(copies, samples) of another model at the same prompts and seeds, judged by the same limits.
+def asked_again(record: Record, case: Case, court: Court, draw: FromModel) -> dict[str, int]:
+    """Copies and samples of another model at the prompts and seeds of a record, on the same terms but to the end.
 
-    prompts: the cluster's. Where the record rests on first samples, this model's own first samples stand in.
+    Keys "reference_hits", "reference_n" and "unet_calls". Nothing is kept of its pictures. Where the record rests on
+    first samples, this model's own first samples stand in.
     """
-    place = {(p.kind, p.text): p for p in prompts}
-    first = [s for s in record["samples"] if s["copied"] == "unjudged"]
-    counted = [s for s in record["samples"] if s["copied"] != "unjudged" and s["kind"] in ("caption", "unseen")]
-    size = court.terms.size
-    if len(case.training):
-        standard = originals(np.stack([fitted(p, size) for p in case.training]), case.names)
-    else:
-        names = [s["path"] for s in first]
-        standard = stand_ins(_drawn(first, place, draw), names, [s["number"] for s in first], size)
-    pictures = np.stack([fitted(p, size) for p in _drawn(counted, place, draw)])
-    limit = calibrate(court.controls, standard, court.controls.own(len(standard))).limits
-    _, copied = judged(pictures, standard, limit)
-    return int(copied.any.sum()), len(pictures)
-
-
-def _drawn(samples: Sequence[Record], place: dict[tuple[str, str], Prompt], draw: Drawing) -> list[np.ndarray]:
-    wanted = [Wanted(place[s["kind"], s["prompt"]], s["number"], s["seed"]) for s in samples]
-    return [p for p in draw(wanted) if p is not None]
+    terms, before = replace(court.terms, samples=record["n"], early_stop=False), draw.model.calls
+    trial = Trial(case.cluster, case.training, case.names, court.controls_of(case), terms)
+    found = trial.run(draw, lambda w, _: w.file())
+    calls = draw.model.calls - before
+    return {"reference_hits": found["hits"], "reference_n": found["n"], "unet_calls": calls}

@@ -17,10 +17,6 @@ from memaudit.verify.trial import PATTERN
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-VERBATIM, TEMPLATE, NOT_REPLICATED, SCREENED, NOT_RUN, ERROR = (
-    *("verbatim", "template", "not_replicated", "screened", "not_run", "error"),
-)
-
 
 def replicated(records: Sequence[Mapping[str, Any]], hypotheses: int) -> np.ndarray:
     """bool, by record: which clusters e-BH finds to copy more often than their null rate.
@@ -36,7 +32,7 @@ def replicated(records: Sequence[Mapping[str, Any]], hypotheses: int) -> np.ndar
 def kind_of(record: Mapping[str, Any]) -> str:
     """How a replicating cluster copies: a region that its pictures share explains at least as many samples as whole
     pictures do, or not."""
-    return TEMPLATE if record["region"] and record["region"] >= record["whole"] else VERBATIM
+    return "template" if record["region"] and record["region"] >= record["whole"] else "verbatim"
 
 
 def verdict_of(record: Mapping[str, Any], found: bool, relation: str) -> tuple[str, str | None]:
@@ -48,19 +44,21 @@ def verdict_of(record: Mapping[str, Any], found: bool, relation: str) -> tuple[s
         return kind_of(record), _notes(record)
     if relation == "unrelated":
         return (
-            NOT_RUN,
+            "not_run",
             f"the model never saw this dataset: {record['hits']} of {record['n']} samples copy, which says little",
         )
     if record["hits"]:
         few = f"{record['hits']} of {record['n']} samples copy, too few to tell from chance"
-        return NOT_REPLICATED, _joined(few, _notes(record))
-    return NOT_REPLICATED, _notes(record)
+        return "not_replicated", _joined(few, _notes(record))
+    return "not_replicated", _notes(record)
 
 
 def _notes(record: Mapping[str, Any]) -> str | None:
     parts = [record.get("why")]
     if not record["gallery"]:
         parts.append("judged without training pictures: seeds that agree, not copies that were seen")
+    if record.get("cut"):
+        parts.append(f"prompts longer than the model reads: {record['cut']}")
     if record.get("reference_hits") and record["reference_n"]:
         parts.append(f"the reference model copies in {record['reference_hits']} of {record['reference_n']} samples")
     if record.get("reference_why"):

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from memaudit.verify.settings import VerifyConfig
 
 
+LOOKED_AT = 16  # px at which it is looked whether there are pictures
+
+
 @dataclass(frozen=True)
 class Work:
     """What a verification is about: the clusters, their texts, the controls, and the training pictures of both."""
@@ -36,6 +39,10 @@ class Work:
     def text_ids(self, cluster: Cluster) -> list[int]:
         return self.texts[cluster.cluster_id]
 
+    def pictured(self, cluster: Cluster) -> bool:
+        """Whether any training picture of a cluster can be had."""
+        return bool(len(self.source.gallery(self.text_ids(cluster), LOOKED_AT, 1).pictures))
+
 
 def work_of(audit: Audit, config: VerifyConfig, progress: Progress) -> Work:
     """The clusters to verify and all that needs no model. Raises BadInput for an audit without clusters."""
@@ -50,7 +57,8 @@ def work_of(audit: Audit, config: VerifyConfig, progress: Progress) -> Work:
     source = find_pictures(audit, config.image_root, config.image_column, config.download)
     progress.note(source.told)
     texts = _texts_of(audit, [c.cluster_id for c in clusters])
-    source.prepare(list(texts.values()), int(verify_rules()["sample"]["gallery"]))
+    own = [prompt.text_id for prompt in controls if prompt.text_id is not None]
+    source.prepare([*texts.values(), own], int(verify_rules()["sample"]["gallery"]))
     return Work(clusters, texts, controls, source)
 
 

@@ -35,7 +35,7 @@ class Judged(NamedTuple):
 
     verdicts: list[str]
     records: list[dict[str, Any]]
-    controls: Controls
+    controls: dict[bool, Controls]
     shelf: Shelf
     calls: int
     seconds: float
@@ -70,7 +70,7 @@ def judge_prompts(model: Model, work: Work, config: VerifyConfig, folder: Path, 
     audit = Audit(folder)
     journal, shelf = Journal(audit, key), Shelf(folder, key)
     screened = stages.screen(model, work, config, journal, progress)
-    controls = stages.sample_controls(model, work, config, journal, shelf, progress)
+    controls = stages.sample_controls(model, work, screened, config, journal, shelf, progress)
     records = stages.try_clusters(
         model, [str(model.device)], work, screened, controls, config, journal, shelf, progress
     )

@@ -55,9 +55,11 @@ def verdicts() -> list[dict[str, Any]]:
 RUN = {
     "model": MODEL, "digest": "0123456789abcdef", "family": "sd", "relation": "finetuned",
     "reference_model": "models/base", "scheduler": "DDIMScheduler", "prediction_type": "epsilon", "steps": 20,
-    "guidance": 7.5, "size": 512, "device": "cuda", "dtype": "float16", "seed": 0, "max_seeds": 16, "claim": 0.1,
+    "guidance": 7.5, "size": 512, "device": "cuda", "dtype": "float16", "seed": 0, "max_samples": 16, "claim": 0.1,
     "alpha": 0.05, "controls": {"screened": 200, "sampled": 72, "hits": 0, "rate": 0.0, "high": 0.042},
-    "screen": {"threshold": 1.1, "passed": 3, "cleared": 12, "audited": 4, "missed": 0},
+    "screen": {
+        "threshold": {"magnitude": 1.1, "seed_agreement": 0.8}, "passed": 3, "cleared": 12, "audited": 4, "missed": 0,
+    },
     "pictures": {"kind": "folder", "found": 240, "missing": 3}, "unet_calls": 12_400, "full_calls": 471_200,
     "seconds": 131.0, "counts": {"verbatim": 1}, "notes": ["One seed in ten was drawn on the base as well."],
 }  # fmt: skip

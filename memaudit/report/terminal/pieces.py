@@ -77,6 +77,7 @@ def end(path: str, cells: int) -> str:
     """A path, already escaped, of which only the end is kept where it is long."""
     if cell_len(path) <= cells:
         return path
+    path = path[-cells:]  # a character takes a cell or two; measuring the whole again and again costs its square
     while cell_len(path) > cells - 1:
         path = path[1:]
     return f"…{path}"
