@@ -87,11 +87,6 @@ def upper_limit(hits: int, n: int, alpha: float) -> float:
     return _edge(lambda p: e_value(n - hits, n, 1 - p) < 1 / alpha, hits / n, 1.0)
 
 
-def lower_limit(hits: int, n: int, alpha: float) -> float:
-    """`upper_limit` from below: the largest p such that "the rate is at most p" is refuted, 0 without a hit."""
-    return 1.0 - upper_limit(n - hits, n, alpha)
-
-
 def e_bh(e_values: np.ndarray, alpha: float) -> np.ndarray:
     """Which of m hypotheses to reject so that the expected share of false ones among them is at most alpha.
 

@@ -12,8 +12,6 @@ from PIL import Image
 
 TILES = 4  # a side
 MATRIX_BYTES = 64 << 20  # of pictures in double precision that a matrix of distances holds at once
-WEBSTER_RMSE = (2.5e3 / (256 * 256 * 3)) ** 0.5
-"""Webster 2023 calls a copy what differs by less than 2.5e3, summed over 256 x 256 RGB: .113 a value."""
 
 
 def as_unit(pictures: np.ndarray) -> np.ndarray:
@@ -115,48 +113,6 @@ def masked_rmse_matrix(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> np.nda
     return np.sqrt(np.where(n_values > 0, means, np.nan)).astype(np.float32)
 
 
-def ssim(a: np.ndarray, b: np.ndarray, mask: np.ndarray | None = None, window: int = 11) -> np.ndarray:
-    """Structural similarity (Wang et al. 2004): Gaussian window of sigma 1.5, K1 .01, K2 .03, mean over channels.
-
-    window: odd; shortened where a picture is smaller. mask: bool (H, W) or (..., H, W); the mean is taken over its
-    pixels whose window lies in the picture. Returns float32 (...) in [-1, 1], NaN where none does.
-    """
-    a, b = as_unit(a), as_unit(b)
-    height, width = a.shape[-3:-1]
-    window = min(window, height - 1 + height % 2, width - 1 + width % 2)
-    taps = np.exp(-np.square((np.arange(window) - window // 2) / 1.5) / 2)
-    taps = (taps / taps.sum()).astype(np.float32)
-    mean_a, mean_b = _blurred(a, taps), _blurred(b, taps)
-    var_a = _blurred(a * a, taps) - mean_a**2
-    var_b = _blurred(b * b, taps) - mean_b**2
-    both = _blurred(a * b, taps) - mean_a * mean_b
-    c1, c2 = np.float32(0.01**2), np.float32(0.03**2)
-    top = (2 * mean_a * mean_b + c1) * (2 * both + c2)
-    values = (top / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))).mean(axis=-1)
-    inside = (np.ones((height, width), np.bool_) if mask is None else mask)[..., _inner(window), :]
-    inside = np.broadcast_to(inside[..., _inner(window)], values.shape)
-    n = inside.sum(axis=(-2, -1))
-    total = np.where(inside, values, 0).sum(axis=(-2, -1), dtype=np.float64)
-    return np.asarray(np.where(n > 0, total, np.nan) / np.maximum(n, 1), np.float32)
-
-
-def _inner(window: int) -> slice:
-    """The places of a side whose window lies within it."""
-    return slice(window // 2, -(window // 2) or None)
-
-
-def _blurred(pictures: np.ndarray, taps: np.ndarray) -> np.ndarray:
-    """Weighted means over windows that lie within the picture, one side after the other."""
-    for axis in (-3, -2):
-        pictures = np.moveaxis(pictures, axis, 0)
-        n = len(pictures) - len(taps) + 1
-        blurred = taps[0] * pictures[:n]
-        for at, tap in enumerate(taps[1:], 1):
-            blurred += tap * pictures[at : at + n]
-        pictures = np.moveaxis(blurred, 0, axis)
-    return pictures
-
-
 def common_region(a: np.ndarray, b: np.ndarray, threshold: float = 0.03) -> np.ndarray:
     """Where two pictures of one template agree (Webster 2023): |a - b| summed over RGB below `threshold`, eroded 3 x 3,
     dilated 6 x 6.
@@ -164,17 +120,6 @@ def common_region(a: np.ndarray, b: np.ndarray, threshold: float = 0.03) -> np.n
     threshold: the paper's; pictures that went through JPEG separately need about .15. Returns bool (..., H, W).
     """
     return _cleaned(np.abs(as_unit(a) - as_unit(b)).sum(axis=-1) < threshold)
-
-
-def low_variance_region(pictures: np.ndarray, deviation: float = 0.06) -> np.ndarray:
-    """Where several pictures agree: the standard deviation over them, as a mean over RGB, is below `deviation`; cleaned
-    as `common_region`.
-
-    pictures: (n, H, W, 3), of different seeds or of one template; n >= 2. Returns bool (H, W).
-    """
-    if len(pictures) < 2:
-        raise ValueError("one picture varies nowhere")
-    return _cleaned(np.sqrt(as_unit(pictures).var(axis=0).mean(axis=-1)) < deviation)
 
 
 def _cleaned(mask: np.ndarray) -> np.ndarray:
@@ -193,36 +138,3 @@ def _slid(mask: np.ndarray, before: int, after: int) -> np.ndarray:
             grown[..., : max(0, length - step)] |= lined[..., step:]
         mask = np.moveaxis(grown, -1, axis)
     return mask
-
-
-def enlarged(maps: np.ndarray, size: int, smooth: bool = False) -> np.ndarray:
-    """Maps of a latent (..., h, w) at the size of its picture (..., size, size): nearest, or bilinear where `smooth`.
-
-    Pixels are squares, so that both keep the picture's edges in place.
-    """
-    for axis in (-2, -1):
-        length = maps.shape[axis]
-        if not smooth:
-            maps = maps.take(np.arange(size) * length // size, axis=axis)
-            continue
-        at = np.clip((np.arange(size) + 0.5) * length / size - 0.5, 0, length - 1)
-        low = at.astype(np.int64)
-        share = (at - low).astype(np.float32).reshape(-1, *([1] * (-1 - axis)))
-        high = np.minimum(low + 1, length - 1)
-        maps = maps.take(low, axis=axis) * (1 - share) + maps.take(high, axis=axis) * share
-    return maps
-
-
-def copied_region(region: np.ndarray, threshold: float = 0.5, size: int | None = None) -> np.ndarray:
-    """Where a picture is copied (Kim & Lee, ICML 2026): log1p of (e(x,c) - e(x,0))^2, scaled to [0, 1] within the
-    picture, above `threshold`.
-
-    region: float32 (..., h, w), the sum over channels at the last step; what is not finite counts as 0. size: of the
-    picture, bilinear. Returns bool, empty for a map that is the same everywhere: it tells no place from another.
-    """
-    logs = np.log1p(np.maximum(np.nan_to_num(region, nan=0, posinf=0, neginf=0), 0))
-    low, high = (f(logs, axis=(-2, -1), keepdims=True) for f in (np.min, np.max))
-    scaled = (logs - low) / np.where(high > low, high - low, 1)
-    if size is not None:
-        scaled = enlarged(scaled, size, smooth=True)
-    return np.asarray(scaled > threshold)

@@ -81,11 +81,6 @@ def threshold(controls: np.ndarray, quantile: float) -> float:
     return float(np.quantile(finite, quantile, method="higher")) if len(finite) else -np.inf
 
 
-def passes(values: np.ndarray, cut: float) -> np.ndarray:
-    """bool: what is to be sampled. A value that is not a number passes: nothing is cleared unseen."""
-    return np.asarray(~(values <= cut))
-
-
 def contrast(model: Model, seeds: Sequence[int], timestep: torch.Tensor) -> torch.Tensor:
     """e(x_T, 0) by seed, (seeds, channels, h, w) on the CPU; computed once a model, timestep and seed."""
     at = round(float(timestep))

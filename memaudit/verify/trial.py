@@ -16,7 +16,7 @@ import numpy as np
 from memaudit.rules import verify_rules
 from memaudit.verify.calibration import calibrate, judged
 from memaudit.verify.descriptors import SSCD_SIDE, nearest, open_descriptor
-from memaudit.verify.evidence import e_value
+from memaudit.verify.evidence import e_value, enough
 from memaudit.verify.likeness import fitted, tiled_l2_matrix
 from memaudit.verify.replication import originals
 
@@ -208,26 +208,31 @@ class Trial:
         """Samples that count: judged ones of captions and unseen slot values."""
         return [s for s in self.samples if s["copied"] != "unjudged" and s["kind"] in PATTERN]
 
+    def score(self) -> tuple[int, int]:
+        """Copies, and samples that count."""
+        counted = self.counted()
+        return sum(s["copied"] != "none" for s in counted), len(counted)
+
     def evidence(self) -> float:
         """The e-value against "copies no more often than the null rate"."""
-        if self.calibrated is None:
-            return 1.0
-        counted = self.counted()
-        return e_value(sum(s["copied"] != "none" for s in counted), len(counted), self.calibrated.null)
+        return 1.0 if self.calibrated is None else e_value(*self.score(), self.calibrated.null)
 
     def enough(self) -> bool:
         """Whether e-BH rejects this hypothesis whatever the others do."""
-        return bool(self.evidence() * verify_rules()["sample"]["alpha"] >= self.terms.hypotheses)
+        if self.calibrated is None:
+            return False
+        alpha, (hits, n) = verify_rules()["sample"]["alpha"], self.score()
+        return enough(hits, n, self.calibrated.null, self.terms.hypotheses, alpha)
 
     def record(self) -> dict[str, Any]:
         """What is known of the cluster, in JSON types."""
-        counted, calibrated = self.counted(), self.calibrated
+        counted, calibrated, (hits, n) = self.counted(), self.calibrated, self.score()
         assert calibrated is not None
         return {
             "fingerprint": self.cluster.fingerprint,
             "status": "sampled" if counted else "not_run",
-            "n": len(counted),
-            "hits": sum(s["copied"] != "none" for s in counted),
+            "n": n,
+            "hits": hits,
             "whole": sum(s["whole"] for s in counted),
             "region": sum(s["region"] for s in counted),
             "e_value": min(self.evidence(), 1e300),

@@ -18,7 +18,6 @@ from memaudit.verify.evidence import (
     e_value,
     enough,
     fixed_upper_limit,
-    lower_limit,
     upper_limit,
 )
 
@@ -56,7 +55,6 @@ def looked_up(values: np.ndarray, hits: np.ndarray) -> np.ndarray:
 def test_nothing_sampled_says_nothing() -> None:
     assert confidence_sequence(0, 0, 0.05) == (0.0, 1.0)
     assert upper_limit(0, 0, 0.05) == 1.0
-    assert lower_limit(0, 0, 0.05) == 0.0
     assert e_value(0, 0, 0.1) == pytest.approx(1)
 
 
@@ -118,10 +116,10 @@ def test_the_mean_of_an_e_value_at_the_boundary_is_one(rate: float, n: int) -> N
 def test_the_limits_agree_with_e_values_and_lie_around_the_share(hits: int, misses: int, alpha: float) -> None:
     n = hits + misses
     low, high = confidence_sequence(hits, n, alpha)
-    lower, upper = lower_limit(hits, n, alpha), upper_limit(hits, n, alpha)
+    upper = upper_limit(hits, n, alpha)
     if n:
         assert 0 <= low <= hits / n <= high <= 1
-        assert lower <= hits / n <= upper
+        assert hits / n <= upper
     if upper < 1:
         assert e_value(misses, n, 1 - min(1, upper + 1e-9)) >= 1 / alpha * (1 - 1e-6)
         assert e_value(misses, n, 1 - (upper - 1e-6)) < 1 / alpha
@@ -137,7 +135,7 @@ def test_one_side_costs_less_than_two() -> None:
 
 @pytest.mark.parametrize("bad", [(-1, 4, 0.05), (5, 4, 0.05), (1, 4, 0.0), (1, 4, 1.0)])
 def test_counts_that_are_none_are_refused(bad: tuple[int, int, float]) -> None:
-    for bound in (confidence_sequence, upper_limit, lower_limit):
+    for bound in (confidence_sequence, upper_limit):
         with pytest.raises(ValueError, match=r"is no count|must lie"):
             bound(*bad)
     with pytest.raises(ValueError, match="no rate"):
