@@ -12,7 +12,7 @@ import argparse
 import hashlib
 import io
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
@@ -44,6 +44,7 @@ DECOY_TEMPLATES = (
     ("{motif} lucky dip bag packed by {artist}", "<*> lucky dip bag packed by <*>"),
 )
 JPEG_QUALITY = 92
+UID = "world-"  # and the number of the row
 TRUTH: dict[str, pl.DataType | type[pl.DataType]] = {
     "caption": pl.String,
     "role": pl.String,
@@ -75,6 +76,10 @@ class World:
     captions: tuple[Caption, ...]
     pictures: np.ndarray
     order: tuple[tuple[int, int], ...]
+
+    def only(self, uids: Sequence[str]) -> World:
+        """The same world with these rows alone."""
+        return replace(self, order=tuple(self.order[int(uid.removeprefix(UID))] for uid in uids))
 
 
 class _Sketch:
@@ -159,7 +164,7 @@ def write_set(world: World, pictures: np.ndarray, out: Path) -> None:
     files = {picture: _jpeg(pictures[picture]) for picture in first}
     rows = [
         {
-            "uid": f"world-{i:05d}",
+            "uid": f"{UID}{i:05d}",
             "caption": world.captions[c].text,
             "image": {"bytes": files[p], "path": names[p]},
             "md5": hashlib.md5(files[p], usedforsecurity=False).hexdigest(),

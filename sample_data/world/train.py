@@ -1,9 +1,14 @@
 """Trains the world's Stable Diffusion and writes the world as git holds it; see README.md.
 
     python sample_data/world/train.py [--seed S] [--exchange] [--size PIXELS] [--threads N] [--out DIR]
+                                      [--uids FILE --world DIR]
 
 Draws the world, trains the autoencoder, writes the set with pictures as the autoencoder renders them (against pictures
 as drawn, its blur would hide the copies), trains the U-Net and the text model, and saves model/ in half precision.
+
+--uids trains on some rows of a world that is there already, with its autoencoder, and writes model/ only: FILE is a
+parquet file whose column uid names them, as `memaudit clean` writes it. The number of steps stays the same, so that
+fewer rows are seen more often.
 """
 
 from __future__ import annotations
@@ -16,7 +21,9 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 import torch
+from diffusers import AutoencoderKL
 from draw import SIZE, World, draw_world, write_set
 from model import autoencoder, pipeline, scheduler, text_model, tokenizer, unet
 from scenes import scene
@@ -135,6 +142,18 @@ def render(vae: Any, pictures: np.ndarray) -> tuple[torch.Tensor, np.ndarray]:
     return torch.cat(latents), np.concatenate(rendered)
 
 
+def make_set(world: World, seed: int, size: int, steps: int, out: Path) -> tuple[Any, torch.Tensor, float]:
+    """Trains the autoencoder and writes the set; returns it, the latents of all pictures (unscaled) and their scale."""
+    vae = train_autoencoder(world, seed, size, steps)
+    latents, rendered = render(vae, world.pictures)
+    error = np.mean((rendered / 255.0 - world.pictures / 255.0) ** 2)
+    print(f"autoencoder: {-10 * np.log10(error):.1f} dB")
+    write_set(world, rendered, out)
+    scale = 1 / latents.std().item()
+    vae.register_to_config(scaling_factor=scale)
+    return vae, latents, scale
+
+
 def main() -> None:
     """Draws, trains and writes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -146,17 +165,23 @@ def main() -> None:
         "--steps", type=int, nargs=2, default=(VAE_STEPS, NET_STEPS), help="of the autoencoder and the U-Net"
     )
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
+    parser.add_argument("--uids", type=Path, help="train on these rows only")
+    parser.add_argument("--world", type=Path, help="folder of the world that they are of")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     world = draw_world(args.seed, args.exchange, args.size)
-    vae = train_autoencoder(world, args.seed, args.size, args.steps[0])
-    latents, rendered = render(vae, world.pictures)
-    error = np.mean((rendered / 255.0 - world.pictures / 255.0) ** 2)
-    print(f"autoencoder: {-10 * np.log10(error):.1f} dB")
-    write_set(world, rendered, args.out)
-    scale = 1 / latents.std().item()
-    vae.register_to_config(scaling_factor=scale)
+    if args.uids:
+        vae: Any = AutoencoderKL.from_pretrained(  # type: ignore[no-untyped-call]
+            args.world / "model" / "vae", torch_dtype=torch.float32
+        )
+        vae.requires_grad_(False)
+        latents, _ = render(vae, world.pictures)
+        scale = vae.config["scaling_factor"]
+        world = world.only(pl.read_parquet(args.uids, columns=["uid"])["uid"].to_list())
+        print(f"{len(world.order):,} rows")
+    else:
+        vae, latents, scale = make_set(world, args.seed, args.size, args.steps[0], args.out)
     words = tokenizer([caption.text for caption in world.captions if caption.rows])
     net, text = train_net(world, latents * scale, words, args.seed, args.steps[1])
     pipe = pipeline(vae, text, words, net)
