@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from memaudit import store
 from memaudit.errors import UsageError
 from memaudit.export import LINES, PATTERNS, TOLD, VIEWS, Exported, export
-from memaudit.export.writers import guarded
 from memaudit.schemas import FEATURES, FINDINGS, KINDS, SEVERITIES
 from memaudit.sources import Source
+from memaudit.writers import guarded
 from tests.hearing import Heard
 
 WORDS = ("red", "oak", "lamp", "café", "東京", "iphone", "=case", "-sale", "x" * 3, 'say "hi"', "a,b", "two\nlines")

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memaudit.export import export
-from memaudit.export.originals import Originals
 from memaudit.export.patterns import FLAGS, finding_patterns, pattern_of
+from memaudit.originals import Originals
 from memaudit.text.reference import lex
 
 if TYPE_CHECKING:

@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from memaudit.export.lines import at_least, blocked, findings_of, member_lines, plan
-from memaudit.export.originals import Originals
 from memaudit.export.patterns import finding_patterns
-from memaudit.export.writers import FORMATS, opened
+from memaudit.originals import Originals
 from memaudit.progress import Silent
 from memaudit.schemas import FEATURES, FINDINGS
 from memaudit.sources import shown
 from memaudit.verdicts import CHOICES as VERDICTS
 from memaudit.verdicts import chosen, judged
+from memaudit.writers import FORMATS, opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from memaudit.export.lines import Plan
-    from memaudit.export.writers import Writer
     from memaudit.progress import Progress
     from memaudit.store import Audit
+    from memaudit.writers import Writer
 
 __all__ = ["DEFAULT_SEVERITY", "FORMATS", "LINES", "VERDICTS", "VIEWS", "Exported", "export"]
 
