@@ -1,4 +1,4 @@
-"""Captions and image references read back from the files that were scanned, in step with the lines that need them.
+"""Rows of an audit in the order of the data, and their captions read back from the files that were scanned.
 
 Between scan and export a caption is a pointer. Lines come in the order of the data, so each file is streamed once and
 no more than one batch of it is in memory, whatever its format.
@@ -14,14 +14,36 @@ import polars as pl
 import pyarrow as pa
 
 from memaudit.errors import BadInput
-from memaudit.sources import Batch, ColumnChoice, Source, open_source, shown
+from memaudit.sources import Batch, ColumnChoice, open_source, shown, source_of
 from memaudit.sources.batches import decoded
-from memaudit.sources.files import table_format
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from memaudit.store import Audit
+
+
+WINDOW = 1_000_000  # records that are looked at together
+
+
+def windows(audit: Audit) -> Iterator[pl.Expr]:
+    """Conditions on MEMBERS that part the data, in order: whole small files together, pieces of large ones."""
+    files = audit.frame("files").sort("file").select("file", "rows").rows()
+    first, size = 0, 0
+    for file, rows in files:
+        if size and size + rows > WINDOW:
+            yield pl.col("file").is_between(first, file - 1)
+            size = 0
+        if not size:
+            first = file
+        size += max(1, rows)
+        if rows > WINDOW:
+            for low in range(0, rows, WINDOW):
+                upto = pl.col("row") < low + WINDOW if low + WINDOW < rows else pl.lit(True)
+                yield (pl.col("file") == file) & (pl.col("row") >= low) & upto
+            size = 0
+    if size:
+        yield pl.col("file").is_between(first, files[-1][0])
 
 
 class Read(NamedTuple):
@@ -96,7 +118,7 @@ class Originals:
 
     def _open(self, file: int) -> Iterator[Batch]:
         path = self.paths[file]
-        source = Source(path, table_format(path) or "pictures", 1)  # of the size readers ask whether it is zero
+        source = source_of(path)
         if self._known.get(path) not in (None, source.fingerprint()):
             raise BadInput(f"{shown(path)} has changed", "it has changed since the scan")
         yield from open_source(source, self._choice).batches()

@@ -364,7 +364,7 @@ def test_large_files_are_read_in_windows(tmp_path: Path, monkeypatch: pytest.Mon
     audit = build(tmp_path, case)
     whole = exported(audit, "members")
     for window in (1, 2, 7, 10, 26):
-        monkeypatch.setattr("memaudit.export.lines.WINDOW", window)
+        monkeypatch.setattr("memaudit.originals.WINDOW", window)
         monkeypatch.setattr("memaudit.export.CHUNK", 4)
         assert exported(audit, "members").equals(whole)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from memaudit.originals import windows
 from memaudit.schemas import SEVERITIES
 from memaudit.verdicts import judged, of_findings
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from memaudit.store import Audit
 
-WINDOW = 1_000_000  # records whose lines are made at once
 PLACE = ("file", "row")
 
 
@@ -95,7 +95,7 @@ def member_lines(audit: Audit, plan: Plan) -> Iterator[pl.DataFrame]:
     Columns: file (index), row, column, id, action, risk (the highest over the row's lines), and those of
     `Plan.findings`. Memory follows the window, the clusters and the kept rows, not the dataset.
     """
-    for window in _windows(audit):
+    for window in windows(audit):
         members = audit.scan("members").filter(window).select(*PLACE, "column", "text_id", "id")
         found = audit.collect(members.join(plan.entries.lazy(), on="text_id"), "members")
         if found.is_empty():
@@ -117,23 +117,3 @@ def blocked(found: pl.DataFrame, plan: Plan) -> tuple[pl.DataFrame, int]:
     shared = dropped.select(pl.col("id").is_in(plan.kept_ids["id"].implode())).to_series().fill_null(False)
     ids = pl.when(~shared).then(pl.col("id"))
     return dropped.with_columns(id=ids), int(shared.sum())
-
-
-def _windows(audit: Audit) -> Iterator[pl.Expr]:
-    """Conditions on MEMBERS that part the data, in order: whole small files together, pieces of large ones."""
-    files = audit.frame("files").sort("file").select("file", "rows").rows()
-    first, size = 0, 0
-    for file, rows in files:
-        if size and size + rows > WINDOW:
-            yield pl.col("file").is_between(first, file - 1)
-            size = 0
-        if not size:
-            first = file
-        size += max(1, rows)
-        if rows > WINDOW:
-            for low in range(0, rows, WINDOW):
-                upto = pl.col("row") < low + WINDOW if low + WINDOW < rows else pl.lit(True)
-                yield (pl.col("file") == file) & (pl.col("row") >= low) & upto
-            size = 0
-    if size:
-        yield pl.col("file").is_between(first, files[-1][0])

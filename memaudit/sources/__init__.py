@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from memaudit.sources.batches import Batch, Reader, joined
 from memaudit.sources.columns import ColumnChoice, Columns
 from memaudit.sources.discover import discover
-from memaudit.sources.files import Source, shown
+from memaudit.sources.files import Source, shown, source_of
 from memaudit.sources.jsonl import JsonlReader
 from memaudit.sources.parquet import ParquetReader
 from memaudit.sources.pictures import PicturesReader
@@ -16,7 +16,18 @@ from memaudit.sources.separated import SeparatedReader
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["Batch", "ColumnChoice", "Columns", "Reader", "Source", "discover", "joined", "open_source", "shown"]
+__all__ = [
+    "Batch",
+    "ColumnChoice",
+    "Columns",
+    "Reader",
+    "Source",
+    "discover",
+    "joined",
+    "open_source",
+    "shown",
+    "source_of",
+]
 
 _READERS: Mapping[str, Callable[[Source, ColumnChoice], Reader]] = {
     "parquet": ParquetReader,

@@ -73,6 +73,11 @@ def table_format(name: str) -> str | None:
     return TABLES.get(suffix)
 
 
+def source_of(path: str) -> Source:
+    """What was read under this path, as an audit names it; its size is not looked up."""
+    return Source(path, table_format(path) or "pictures", 1)  # of the size readers ask whether it is zero
+
+
 def known_suffixes() -> str:
     """What a message lists as readable."""
     return f"{' '.join(TABLES)} (text also with {' '.join(COMPRESSED)}), folders"

@@ -19,7 +19,7 @@ from memaudit.sources.columns import Columns, find_columns, is_caption, match
 from memaudit.sources.files import shown, unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from memaudit.sources.batches import Batch
     from memaudit.sources.columns import ColumnChoice
@@ -101,6 +101,19 @@ class ParquetReader:
                     rows = rows[kept.to_numpy(zero_copy_only=False)]
                     values = {name: column.filter(kept) for name, column in values.items()}
             yield from split(make_batch(self.columns, rows, values, skipped))
+
+    def records(self, names: Sequence[str]) -> Iterator[tuple[np.ndarray, list[pa.Array]]]:
+        """See `Reader.records`; children of structs by dotted names."""
+        start = 0
+        for record in self._read(list(dict.fromkeys(names)), BATCH_ROWS, 0):
+            rows = np.arange(start, start + len(record), dtype=np.uint64)
+            yield rows, [self._column(record, name) for name in names]
+            start += len(record)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Names of all columns, children of structs with a dot."""
+        return tuple(self._routes)
 
     def take(self, rows: np.ndarray, column: int) -> list[str | None]:
         """See `Reader.take`; reads only the row groups that hold `rows`."""

@@ -17,7 +17,7 @@ from memaudit.sources.columns import find_columns
 from memaudit.sources.files import COMPRESSED, open_stream, shown, unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from memaudit.sources.batches import Batch
     from memaudit.sources.columns import ColumnChoice, Columns
@@ -54,13 +54,32 @@ class SeparatedReader:
         """See `Reader.batches`. Records with another number of fields than the header are skipped as "bad line"."""
         return after(self._batches(), start)
 
+    def records(self, names: Sequence[str]) -> Iterator[tuple[np.ndarray, list[pa.Array]]]:
+        """See `Reader.records`; of columns with one name the first."""
+        yield from ((rows, values) for rows, values, _ in self._passes([self._positions[name] for name in names]))
+
+    def fields(self) -> Iterator[tuple[np.ndarray, list[pa.Array], int]]:
+        """Record numbers, the stored bytes of every field in the order of the header, and malformed lines that were
+        skipped before the last of these records."""
+        return self._passes([str(at) for at in range(len(self.header))])
+
+    @property
+    def delimiter(self) -> str:
+        return self._delimiter
+
     def _batches(self) -> Iterator[Batch]:
+        names = self.columns.names()
+        for rows, arrays, n_bad in self._passes([self._positions[name] for name in names]):
+            values = dict(zip(names, arrays, strict=True))
+            yield from split(make_batch(self.columns, rows, values, {"bad line": n_bad} if n_bad else {}))
+
+    def _passes(self, positions: list[str]) -> Iterator[tuple[np.ndarray, list[pa.Array], int]]:
         done = 0
         for block in BLOCKS:
             numbering = _Numbering()
             try:
-                for batch in self._parse(block, numbering, done):
-                    yield from split(batch)
+                for part in self._parse(block, positions, numbering, done):
+                    yield part
                     done = numbering.next
                 break
             except (OSError, pa.ArrowException) as error:
@@ -85,26 +104,25 @@ class SeparatedReader:
         """See `Reader.take_images`; streams up to the last of `rows`."""
         return gather_images(self.batches(), rows) if self.columns.image else [None] * len(rows)
 
-    def _parse(self, block: int, numbering: _Numbering, done: int) -> Iterator[Batch]:
-        """Batches of one pass with parse size `block`; records before `done` were handed out by an earlier pass."""
-        names = self.columns.names()
+    def _parse(
+        self, block: int, positions: list[str], numbering: _Numbering, done: int
+    ) -> Iterator[tuple[np.ndarray, list[pa.Array], int]]:
+        """One pass with parse size `block`; records before `done` were handed out by an earlier pass."""
         with open_stream(self.path) as stream:
             if self._bom:
                 stream.read(len(BOM))
-            for record in self._open(stream, block, names, numbering):
+            for record in self._open(stream, block, positions, numbering):
                 rows, n_bad = numbering.place(len(record), done)
                 record = record.slice(len(record) - len(rows))
-                values = {name: _as_stored(record.column(self._positions[name])) for name in names}
                 if len(rows) or n_bad:
-                    yield make_batch(self.columns, rows, values, {"bad line": n_bad} if n_bad else {})
+                    yield rows, [_as_stored(record.column(at)) for at in positions], n_bad
             if n_bad := numbering.rest(done):
-                nothing = {name: pa.nulls(0) for name in names}
-                yield make_batch(self.columns, np.empty(0, np.uint64), nothing, {"bad line": n_bad})
+                yield np.empty(0, np.uint64), [pa.nulls(0) for _ in positions], n_bad
 
     def _open(
-        self, stream: pa.NativeFile, block: int, names: list[str], numbering: _Numbering
+        self, stream: pa.NativeFile, block: int, positions: list[str], numbering: _Numbering
     ) -> pc.CSVStreamingReader:
-        wanted = list(dict.fromkeys(self._positions[name] for name in names))
+        wanted = list(dict.fromkeys(positions))
         return pc.open_csv(
             stream,
             # Every byte is a character of Latin-1. As UTF-8, a malformed line that is not UTF-8 would end the read:
