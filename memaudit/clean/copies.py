@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import shutil
 from pathlib import Path
@@ -12,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from memaudit.clean.lines import is_blank, pieces
 from memaudit.clean.parquet import copy_parquet
-from memaudit.sources.files import COMPRESSED, picture_pairs
+from memaudit.sources.files import COMPRESSED, open_stream, picture_pairs
 from memaudit.sources.jsonl import JsonlReader
 from memaudit.sources.separated import SeparatedReader
 
@@ -22,32 +21,26 @@ if TYPE_CHECKING:
 
     from memaudit.sources import ColumnChoice, Source
 
+HEADER = -1  # number of the first record of a CSV file
+
 COPIED = ("parquet", "csv", "jsonl", "pictures")
 """Formats that are copied; of others only the lists say what stays."""
 
 
 def copy_without(source: Source, choice: ColumnChoice, out: Path, gone: np.ndarray) -> tuple[int, int]:
     """Write the records of `source` but those in `gone` (uint64, ascending, distinct) to `out`, which is there only
-    when it is whole. Returns how many records were read and written; malformed lines of a CSV file count as read, and
-    cannot be written. Raises BadInput for a damaged file, NoSpace where the disk is full."""
+    when it is whole. Returns how many records were read and written. Raises BadInput for a damaged file, NoSpace where
+    the disk is full."""
     if source.format == "pictures":
         return _copy_pictures(source, out, gone)
     temporary = out.with_name(f".{out.name}.tmp")
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
-        if not len(gone) and source.format != "csv":
-            counts = _copy_whole(source, choice, temporary)
-        else:
-            counts = _COPIES[source.format](source, choice, temporary, gone)
+        counts = _COPIES[source.format](source, choice, temporary, gone)
         temporary.replace(out)
     finally:
         temporary.unlink(missing_ok=True)
     return counts
-
-
-def _copy_whole(source: Source, choice: ColumnChoice, out: Path) -> tuple[int, int]:
-    """Nothing goes: byte for byte."""
-    return _COPIES[source.format](source, choice, out, np.empty(0, np.uint64))
 
 
 def _copy_lines(source: Source, choice: ColumnChoice, out: Path, gone: np.ndarray) -> tuple[int, int]:
@@ -63,26 +56,21 @@ def _copy_lines(source: Source, choice: ColumnChoice, out: Path, gone: np.ndarra
     return n_read, n_written
 
 
-def _copy_fields(source: Source, choice: ColumnChoice, out: Path, gone: np.ndarray) -> tuple[int, int]:
-    """Fields keep their bytes; quotes stand only where they are needed."""
-    reader = SeparatedReader(source, choice)
-    n_read = n_written = 0
-    with _sink(out, source.path) as sink:
-        sink.write(_lines([[name.encode("utf-8") for name in reader.header]], reader.delimiter))
-        for rows, fields, n_bad in reader.fields():
-            kept = np.flatnonzero(~np.isin(rows, gone))
-            columns = [values.take(pa.array(kept)).to_pylist() for values in fields]
-            sink.write(_lines(list(zip(*columns, strict=True)), reader.delimiter))
-            n_read, n_written = n_read + len(rows) + n_bad, n_written + len(kept)
-    return n_read, n_written
-
-
-def _lines(records: list[Any], delimiter: str) -> bytes:
-    """CSV of bytes: Latin-1 maps every byte to a character and back."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
-    writer.writerows([value.decode("latin-1") for value in record] for record in records)
-    return text.getvalue().encode("latin-1")
+def _copy_records(source: Source, choice: ColumnChoice, out: Path, gone: np.ndarray) -> tuple[int, int]:
+    """Records of a CSV file as they stand, malformed ones too, after its header."""
+    delimiter, drop = SeparatedReader(source, choice).delimiter, set(gone.tolist())
+    n_read, n_dropped, kept = HEADER, 0, True
+    with open_stream(source.path) as stream, _sink(out, source.path) as sink:
+        for some in pieces(stream, delimiter):
+            parts = []
+            for piece in some:
+                if not is_blank(piece):
+                    kept = n_read not in drop
+                    n_read, n_dropped = n_read + 1, n_dropped + (not kept)
+                if kept:  # a blank line goes with the record before it
+                    parts.append(piece)
+            sink.write(b"".join(parts))
+    return n_read, n_read - n_dropped
 
 
 def _sink(out: Path, like: str) -> Any:
@@ -107,7 +95,7 @@ def _copy_pictures(source: Source, out: Path, gone: np.ndarray) -> tuple[int, in
 
 _COPIES: dict[str, Callable[[Source, ColumnChoice, Path, np.ndarray], tuple[int, int]]] = {
     "parquet": lambda source, _, out, gone: copy_parquet(source.path, out, gone),
-    "csv": _copy_fields,
+    "csv": _copy_records,
     "jsonl": _copy_lines,
 }
 

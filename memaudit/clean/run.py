@@ -37,7 +37,7 @@ BY_REFERENCE = "pictures are told apart by their reference: one picture at two a
 
 
 class Cleaned(NamedTuple):
-    """summary: JSON types; "status" is "cleaned", "plan" or "dry run", "rows" = "kept" + "removed" + "malformed"."""
+    """summary: JSON types; "status" is "cleaned", "plan" or "dry run", "rows" = "kept" + "removed"."""
 
     folder: Path | None
     summary: dict[str, Any]
@@ -87,24 +87,22 @@ def _clean(
         write_decisions(decide(audit, acts, config, progress), decisions)
     counts = _count(iter([pl.read_parquet(decisions, columns=["how", "cluster_id"])]))
     listed = folder / (journals.PLAN if planned else journals.REMOVED)
-    malformed = 0
     if not planned and not config.list_only:
-        malformed = _copy_all(audit, decisions, journal, progress)
+        _copy_all(audit, decisions, journal, progress)
     write_removed(audit, acts, decisions, listed, config.keep, config.captions_only, progress)
     uids = False
     if not planned:
         uids = write_keep(audit, ColumnChoice.of(audit.manifest.get("config", {})), decisions, folder, progress)
-    summary = _summary(audit, acts, counts, "plan" if planned else "cleaned", known, config, planned, malformed)
+    summary = _summary(audit, acts, counts, "plan" if planned else "cleaned", known, config, planned)
     summary["uids"] = uids
     journal.close(summary)
     return Cleaned(folder, summary)
 
 
-def _copy_all(audit: Audit, decisions: Path, journal: Journal, progress: Progress) -> int:
-    """Copies of all files; those that an earlier run finished stay. Returns malformed lines, which cannot be copied."""
+def _copy_all(audit: Audit, decisions: Path, journal: Journal, progress: Progress) -> None:
+    """Copies of all files; those that an earlier run finished stay."""
     files = audit.frame("files").sort("file")
     choice = ColumnChoice.of(audit.manifest.get("config", {}))
-    malformed = 0
     with progress.stage("copying", int(files["rows"].sum())) as advance:
         for (file, path, n_rows), name in zip(
             files.select("file", "path", "rows").iter_rows(), names_of(files["path"].to_list()), strict=True
@@ -119,16 +117,13 @@ def _copy_all(audit: Audit, decisions: Path, journal: Journal, progress: Progres
                 counts = copy_without(source, choice, journal.folder / name, gone)
                 _assert_whole(path, n_rows, counts, len(gone))
                 journal.finish_file(str(name), *counts)
-            malformed += counts[0] - counts[1] - len(gone)
             advance(n_rows)
-    return malformed
 
 
 def _assert_whole(path: str, n_rows: int, counts: tuple[int, int], n_gone: int) -> None:
-    """Rows in = kept + removed; only a CSV file may have malformed lines besides."""
+    """Rows in = kept + removed."""
     n_read, n_kept = counts
-    lost = n_read - n_kept - n_gone
-    if n_read != n_rows or lost < 0 or (lost and source_of(path).format != "csv"):
+    if n_read != n_rows or n_read != n_kept + n_gone:
         why = f"{n_rows:,} rows were scanned, {n_read:,} read, {n_kept:,} kept, {n_gone:,} removed"
         raise BadInput(f"the copy of {shown(path)} does not add up", why, "scan again with --fresh; report this")
 
@@ -146,7 +141,7 @@ def _count(parts: Iterator[pl.DataFrame]) -> dict[str, int]:
 
 def _summary(
     audit: Audit, acts: Acting, counts: dict[str, int], status: str, pictures: str | None, config: CleanConfig,
-    planned: bool, malformed: int = 0,
+    planned: bool,
 ) -> dict[str, Any]:  # fmt: skip
     rows = int(audit.frame("files")["rows"].sum())
     removed = sum(counts[how] for how in ("exact", "near", "template"))
@@ -159,9 +154,8 @@ def _summary(
         "config": config.identity(),
         "pictures": pictures,
         "rows": rows,
-        "kept": rows - removed - malformed,
+        "kept": rows - removed,
         "removed": removed,
-        "malformed": malformed,
         "removed_by": {how: counts[how] for how in ("exact", "near", "template")},
         "findings": {"acting": len(acts.findings), "that_removed": counts["clusters"]},
         "files": len(audit.frame("files")),

@@ -58,11 +58,6 @@ class SeparatedReader:
         """See `Reader.records`; of columns with one name the first."""
         yield from ((rows, values) for rows, values, _ in self._passes([self._positions[name] for name in names]))
 
-    def fields(self) -> Iterator[tuple[np.ndarray, list[pa.Array], int]]:
-        """Record numbers, the stored bytes of every field in the order of the header, and malformed lines that were
-        skipped before the last of these records."""
-        return self._passes([str(at) for at in range(len(self.header))])
-
     @property
     def delimiter(self) -> str:
         return self._delimiter

@@ -31,8 +31,6 @@ def render_cleaned(summary: dict[str, Any], folder: str | None, width: int | Non
     parts: list[RenderableType] = [Text(fit(f"memaudit clean{where}", width), TITLE)]
     parts += [Text(line) for line in flow(_head(summary), width)]
     parts += ["", _table(summary, rows), ""]
-    if summary["malformed"]:
-        parts.append(Text(f"{plural(summary['malformed'], 'malformed line')} of CSV files could not be copied."))
     if not removed:
         parts.append(Text("No row goes: no finding at this severity repeats both caption and picture."))
     parts += [Text(note[0].upper() + note[1:] + ".", QUIET) for note in summary["notes"]]
