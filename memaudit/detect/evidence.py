@@ -197,7 +197,9 @@ def _measure(
             n_pictured[c] = n
             for i in range(n):
                 n_placeholders[c] += values[i] == _PLACEHOLDER
-            if high - low > 1:
+            if high - low > 1 and n == total == n_images[c] and n_placeholders[c] == 0:  # most: nothing to look up
+                n_shown[c] = high - low
+            elif high - low > 1:
                 mark_repeated(values, n, n_images[c], table, groups, again)
                 n_shown[c], n_repeating[c] = _votes(image, start, stop, low, high, again)
 
