@@ -148,7 +148,8 @@ def _measures(
 ) -> Measures:
     return Measures(
         kind, found.n_rows, n_texts, bits, found.share, found.focus, made_of.furniture, made_of.shapes,
-        _table(made_of), found.n_pictured, found.n_images, found.n_placeholders, hashed,
+        _table(made_of), found.n_pictured, found.n_images, found.n_placeholders, found.n_shown,
+        found.n_repeating, hashed,
     )  # fmt: skip
 
 

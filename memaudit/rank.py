@@ -40,6 +40,8 @@ class Measures(NamedTuple):
     n_pictured: np.ndarray  # rows with a picture
     n_images: np.ndarray  # distinct ones among them
     n_placeholders: np.ndarray  # rows whose picture is a placeholder
+    n_shown: np.ndarray  # texts with a picture that is no placeholder
+    n_repeating: np.ndarray  # those of them whose pictures, most of them, repeat in the cluster
     hashed: bool  # whether pictures are told apart by hashes of what they show, not by references
 
 
@@ -102,11 +104,15 @@ def _domains(m: Measures, unknown: float) -> np.ndarray:
 
 
 def repeated(m: Measures) -> tuple[np.ndarray, np.ndarray]:
-    """(share of the rows with a picture that repeat one of another row, in [0, 1], NaN where fewer than two rows have
-    one; how many such rows there are). Placeholders count as no picture."""
+    """(share of what repeats a picture of the cluster, less the first, in [0, 1], NaN where fewer than two have one;
+    how many rows repeat the picture of another). Rows are asked, but of a template its captions: the rows of one do not
+    speak for the others. Placeholders count as no picture."""
     known = (m.n_pictured - m.n_placeholders).astype(np.float64)
     again = known - (m.n_images - (m.n_placeholders > 0))
-    share = np.divide(again, known - 1, out=np.full(len(known), np.nan), where=known > 1)
+    by_text = m.kind == TEMPLATE
+    asked = np.where(by_text, m.n_shown, known)
+    yes = np.where(by_text, np.maximum(m.n_repeating - 1, 0), again)
+    share = np.divide(yes, asked - 1, out=np.full(len(known), np.nan), where=asked > 1)
     return share, again
 
 

@@ -5,17 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from memaudit.rank import CRITICAL, EXACT, NEAR, TEMPLATE, TERMS, Measures, rank, score, terms
+from memaudit.rank import CRITICAL, EXACT, NEAR, TEMPLATE, TERMS, Measures, rank, repeated, score, terms
 from memaudit.rules import catalogue, risk_model
 from memaudit.schemas import FEATURES, SEVERITIES
 
 
 def measures(n: int = 1, **given: object) -> Measures:
-    """n templates of 20 bits, half of each caption fixed, four captions, one domain of unknown share; and `given`."""
+    """n templates of 20 bits, half of each caption fixed, four captions, one domain of unknown share; and `given`.
+
+    Where captions with pictures are not given, each has one row and at most one picture repeats."""
     values = {
         "kind": TEMPLATE, "n_rows": 4, "n_texts": 4, "bits": 20.0, "share": 0.5, "focus": np.nan, "furniture": 0.0,
         "shapes": 0.0, "style": -1, "n_pictured": 0, "n_images": 0, "n_placeholders": 0,
     }  # fmt: skip
+    pictured, images, hidden = (np.asarray(given.get(name, 0)) for name in ("n_pictured", "n_images", "n_placeholders"))
+    shown = pictured - hidden  # with one row a caption, and one picture that repeats
+    again = shown - (images - (hidden > 0))
+    values |= {"n_shown": shown, "n_repeating": np.where(again > 0, again + 1, 0)}
     columns = {name: np.broadcast_to(np.asarray(given.get(name, value)), n) for name, value in values.items()}
     return Measures(**columns, hashed=bool(given.get("hashed", False)))
 
@@ -74,6 +80,25 @@ def test_text_alone_is_never_critical() -> None:
     assert SEVERITIES[score(measures(**strongest)).severity[0]] == "high"
     assert score(measures(**strongest, n_pictured=10**6, n_images=10**6)).severity[0] < CRITICAL
     assert score(measures(**strongest, n_pictured=10**6, n_images=9)).severity[0] == CRITICAL
+
+
+def test_rows_of_one_caption_do_not_speak_for_a_template() -> None:
+    """60 of 74 rows show one picture, but under one caption of 15; an image template's captions each repeat theirs."""
+    rows = {"n_rows": 74, "n_texts": 15, "n_pictured": 74, "n_images": 15, "n_shown": 15, "hashed": True, "bits": 40.0}
+    one, most, all_of_them = (measures(**rows, share=0.9, n_repeating=n) for n in (1, 8, 15))
+    assert repeated(one)[0][0] == 0
+    assert rank(one).features["images"][0] == risk_model()["pictures"]["distinct"]
+    assert repeated(most)[0][0] == 0.5
+    assert repeated(all_of_them)[0][0] == 1
+    assert score(one).severity[0] < CRITICAL == score(all_of_them).severity[0]
+    for kind in (EXACT, NEAR):  # there the rows are asked
+        assert repeated(measures(**rows | {"kind": kind}, n_repeating=0))[0][0] == pytest.approx(59 / 73)
+
+
+def test_a_template_with_one_pictured_caption_is_of_unknown_pictures() -> None:
+    m = measures(n_rows=60, n_texts=9, n_pictured=52, n_images=1, n_shown=1, n_repeating=1, hashed=True)
+    assert np.isnan(repeated(m)[0][0])
+    assert rank(m).features["images"][0] == 0
 
 
 def test_placeholders_are_no_evidence_and_have_their_rule() -> None:

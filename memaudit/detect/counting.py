@@ -50,3 +50,25 @@ def count_values(values, n, table, groups):
     for g in range(distinct):
         table[groups[g, _PLACE]] = 0
     return distinct, table, groups
+
+
+@kernel
+def mark_repeated(values, n, distinct, table, groups, again):
+    """again[i] (bool): whether values[i] occurs twice among values[:n]; the other arguments as `count_values` took and
+    returned them. The table comes and leaves filled with 0."""
+    if distinct == n or distinct == 1:  # neither takes a look-up
+        again[:n] = distinct < n
+        return
+    used = _LEAST
+    while used < 2 * n:
+        used *= 2
+    mask = np.int64(used - 1)
+    for g in range(distinct):
+        table[groups[g, _PLACE]] = g + 1
+    for i in range(n):
+        at = np.int64(mix64(values[i]) >> np.uint64(1)) & mask
+        while values[groups[table[at] - 1, _FIRST]] != values[i]:
+            at = (at + 1) & mask
+        again[i] = groups[table[at] - 1, _COUNT] > 1
+    for g in range(distinct):
+        table[groups[g, _PLACE]] = 0

@@ -11,7 +11,7 @@ import numpy as np
 
 from memaudit.detect import counting
 from memaudit.detect.chosen import Chosen, is_chosen, number_of
-from memaudit.detect.counting import count_values, workspace
+from memaudit.detect.counting import count_values, mark_repeated, workspace
 from memaudit.detect.ordering import lower_bound
 from memaudit.jit import kernel, leaf
 from memaudit.ragged import blocks
@@ -38,7 +38,9 @@ class Evidence(NamedTuple):
     """By cluster: n_rows int64; n_images and n_sites uint32, 0 where no row has a reference; focus float32, the share
     of the largest site among the rows that have one, less what one row alone would give; NaN where fewer than two rows
     have a site; share float64, mean similarity of the members; n_pictured and n_placeholders int64, rows that have a
-    picture, and those whose picture is a placeholder (0, as n_images, where pictures were left out)."""
+    picture, and those whose picture is a placeholder (0, as n_images, where pictures were left out); n_shown and
+    n_repeating int64, texts with a picture that is no placeholder, and those of them at least half of whose pictured
+    rows show what another row of the cluster shows (0 for a single text, whose rows speak for themselves)."""
 
     n_rows: np.ndarray
     n_images: np.ndarray
@@ -47,6 +49,8 @@ class Evidence(NamedTuple):
     share: np.ndarray
     n_pictured: np.ndarray
     n_placeholders: np.ndarray
+    n_shown: np.ndarray
+    n_repeating: np.ndarray
 
 
 @leaf
@@ -150,13 +154,30 @@ def _known_sites(site, first_site, start, stop, low, high, values):
     return n
 
 
+@leaf
+def _votes(image, start, stop, low, high, again):
+    """Of texts low..high-1: how many show a picture that is no placeholder, and how many of them repeat one.
+    again: by picture, as `_known` collects them."""
+    shown, repeating, i = np.int64(0), np.int64(0), 0
+    for e in range(low, high):
+        known, repeated = 0, 0
+        for r in range(start[e], stop[e]):
+            counts = image[r] > _PLACEHOLDER
+            known += counts
+            repeated += counts & again[i]
+            i += image[r] != 0
+        shown += known > 0
+        repeating += (known > 0) & (2 * repeated >= known)
+    return shown, repeating
+
+
 @kernel
 def _measure(
     member_at, similarity, image, site, start, stop, first_site,
-    n_rows, n_images, n_sites, focus, share, n_pictured, n_placeholders,
+    n_rows, n_images, n_sites, focus, share, n_pictured, n_placeholders, n_shown, n_repeating,
 ):  # fmt: skip
     """Clusters whose texts lie where `_locate` says."""
-    values = np.empty(64, np.uint64)
+    values, again = np.empty(64, np.uint64), np.empty(64, np.bool_)
     table, groups = workspace()
     for c in range(len(n_rows)):
         low, high = member_at[c] - member_at[0], member_at[c + 1] - member_at[0]
@@ -166,7 +187,7 @@ def _measure(
             alike += similarity[e]
         n_rows[c], share[c] = total, alike / max(high - low, 1)
         if total >= len(values):
-            values = np.empty(2 * total, np.uint64)
+            values, again = np.empty(2 * total, np.uint64), np.empty(2 * total, np.bool_)
         n = _known_sites(site, first_site, start, stop, low, high, values)
         n_sites[c], table, groups = count_values(values, n, table, groups)
         focus[c] = (_largest(groups, n_sites[c]) - 1) / (n - 1) if n > 1 else np.nan
@@ -176,6 +197,11 @@ def _measure(
             n_pictured[c] = n
             for i in range(n):
                 n_placeholders[c] += values[i] == _PLACEHOLDER
+            if high - low > 1 and n == total == n_images[c] and n_placeholders[c] == 0:  # most: nothing to look up
+                n_shown[c] = high - low
+            elif high - low > 1:
+                mark_repeated(values, n, n_images[c], table, groups, again)
+                n_shown[c], n_repeating[c] = _votes(image, start, stop, low, high, again)
 
 
 def evidence(
@@ -185,7 +211,7 @@ def evidence(
     n = last - first
     out = Evidence(
         np.zeros(n, np.int64), np.zeros(n, np.uint32), np.zeros(n, np.uint32), np.ones(n, np.float32), np.zeros(n),
-        np.zeros(n, np.int64), np.zeros(n, np.int64),
+        *(np.zeros(n, np.int64) for _ in range(4)),
     )  # fmt: skip
     own = slice(member_at[first], member_at[last])
     n_texts = member_at[last] - member_at[first]

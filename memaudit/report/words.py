@@ -132,7 +132,8 @@ def _pictures(finding: Mapping[str, Any], added: float) -> str:
     if finding["n_images"] is None:
         return "pictures unknown"
     told = plural(finding["n_images"], "picture")
-    return f"only {told}" if added > 0 else f"{told}, all different" if finding["n_images"] > 1 else told
+    different = "all different" if finding["n_images"] >= finding["n_rows"] else "mostly different"
+    return f"only {told}" if added > 0 else f"{told}, {different}" if finding["n_images"] > 1 else told
 
 
 def spelled_trigger(trigger: Mapping[str, Any], escape: Callable[[str], str]) -> str:
