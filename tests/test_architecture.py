@@ -21,6 +21,7 @@ MODULES = {
 LAYERS = (
     ("__main__",),
     ("cli", "warm"),
+    ("api",),
     ("audit", "report", "export", "verify", "clean", "check", "diff", "precision", "doctor", "forecast"),
     (
         "ingest",

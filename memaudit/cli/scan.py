@@ -83,8 +83,10 @@ def scan(
     """
     if output == STDOUT:
         raise UsageError("an audit does not go to stdout", "it is a folder of several files", "-o AUDIT")
+    from memaudit.config import asked_for
+
     if dry_run:
-        ctx.exit(_forecast(data, output, _config(**asked)))
+        ctx.exit(_forecast(data, output, asked_for(**asked)))
     if output is None:
         raise UsageError("no folder for the audit", "a scan writes one", "-o AUDIT, or --dry-run for a forecast")
     old = None if baseline is None else _baseline(baseline, output, allow)
@@ -95,7 +97,7 @@ def scan(
         from memaudit.report import next_commands, render_report
 
         given = None if allow is None else Path(allow)
-        result = run(data, Path(output), _config(**asked), fresh=fresh, progress=progress_for(ctx), allow=given)
+        result = run(data, Path(output), asked_for(**asked), fresh=fresh, progress=progress_for(ctx), allow=given)
     if result.already_done:
         note(ctx, f"{output} already holds this audit; --fresh would scan again")
     for path, why in result.bad_files:
@@ -133,24 +135,6 @@ def _forecast(data: Sequence[str], output: str | None, config: Any) -> int:
     found = forecast(data, config, None if output is None else Path(output))
     deliver(render(found, width(), colored(sys.stdout)), STDOUT)
     return EXIT_INCOMPLETE if found["bad_files"] else EXIT_OK
-
-
-def _config(
-    column: tuple[str, ...],
-    weight_column: tuple[str, ...],
-    expected_trigger: tuple[str, ...],
-    memory: str | None,
-    preset: str,
-    **same: Any,
-) -> Any:  # ScanConfig, whose module is not loaded yet
-    from memaudit.config import PRESETS, ScanConfig, parse_size
-
-    size = None if memory is None else parse_size(memory)
-    given = {name: value for name, value in same.items() if value is not None}
-    lists: dict[str, Any] = {
-        "columns": column, "weight_columns": weight_column, "expected_triggers": expected_trigger
-    }  # fmt: skip
-    return ScanConfig(preset=preset, memory=size, **lists, **{**PRESETS[preset], **given})
 
 
 def _exit_code(result: ScanResult, fail_on: str | None) -> int:
