@@ -84,7 +84,8 @@ def scan(
     result = run(paths, Path(output), config, fresh, _speaking(progress), _path(allow))
     if result.bad_files:
         path, why = result.bad_files[0]
-        _warn(f"{len(result.bad_files)} files not read, or not to the end; {path}: {why}")
+        n = len(result.bad_files)
+        _warn(f"{n} {'file' if n == 1 else 'files'} not read, or not to the end; {path}: {why}")
     return Audit(result.audit)
 
 
@@ -241,7 +242,7 @@ class Audit:
         )  # fmt: skip
         done = self._verify(config, generated, _speaking(progress))
         if done["counts"].get("error"):
-            _warn(f"{done['counts']['error']} findings could not be verified; the column why says what happened")
+            _warn(f"verdicts that are 'error': {done['counts']['error']}; the column why says what happened")
         self._stored = store.open_audit(self.folder, self._stored.allow)
         return self.verdicts.filter(pl.col("model") == done["model"])
 
