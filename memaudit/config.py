@@ -11,9 +11,12 @@ import os
 import tomllib
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from memaudit.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 RULER, NO_ENTITIES = "ruler", "none"  # values of `ner` that are no models
 
@@ -90,6 +93,32 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 """Settings that go together, where they differ from the defaults; what is set by name wins. In small sets three
 captions share a frame by accident: of 300 made ones (docs/finetune.md) support 3 listed 45 families, 4 listed 25."""
+
+
+def asked_for(
+    *,
+    preset: str = "web",
+    memory: str | int | None = None,
+    column: Sequence[str] = (),
+    weight_column: Sequence[str] = (),
+    expected_trigger: Sequence[str] = (),
+    **same: Any,
+) -> ScanConfig:
+    """The configuration that flags ask for, by their names; None is "not given". memory: bytes, or such as "4GB".
+
+    Raises UsageError for values that cannot be used.
+    """
+    size = parse_size(memory) if isinstance(memory, str) else memory
+    given = {**PRESETS.get(preset, {}), **{name: value for name, value in same.items() if value is not None}}
+    return ScanConfig(
+        preset=preset,
+        memory=size,
+        columns=tuple(column),
+        weight_columns=tuple(weight_column),
+        expected_triggers=tuple(expected_trigger),
+        **given,
+    )
+
 
 SETTINGS = {
     "preset": str,

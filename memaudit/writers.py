@@ -18,9 +18,15 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 FORMATS = ("csv", "parquet", "json")
+_SUFFIXES = {".parquet": "parquet", ".pq": "parquet", ".json": "json", ".jsonl": "json"}
 
 RUNS = r"^(?:[\t\r\n]|[\s'\x22`\x{feff}\x{200b}]*[=+\-@\t\r＝＋－＠])"
 """What a spreadsheet may take for a formula, after white space and quotes or not (OWASP, "CSV injection")."""
+
+
+def format_of(name: str) -> str:
+    """The format that a file's name asks for, csv where it does not say."""
+    return next((kind for end, kind in _SUFFIXES.items() if name.lower().endswith(end)), "csv")
 
 
 class Writer(Protocol):

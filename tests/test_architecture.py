@@ -21,7 +21,8 @@ MODULES = {
 LAYERS = (
     ("__main__",),
     ("cli", "warm"),
-    ("audit", "report", "export", "verify", "clean", "check", "precision", "doctor", "forecast"),
+    ("api",),
+    ("audit", "report", "export", "verify", "clean", "check", "diff", "precision", "doctor", "forecast"),
     (
         "ingest",
         "reading",

@@ -1,6 +1,6 @@
 """The command line: parse, call, choose the exit code. It computes nothing and loads libraries where they are used."""
 
-from memaudit.cli import about, clean, export, report, review, scan, verify
+from memaudit.cli import about, clean, diff, export, report, review, scan, verify
 from memaudit.cli.root import main
 
 __all__ = ["main"]
@@ -12,6 +12,7 @@ for command in (
     export.export,
     clean.clean,
     report.show,
+    diff.diff,
     review.review,
     about.rules,
     about.doctor,

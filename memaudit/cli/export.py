@@ -14,7 +14,6 @@ from memaudit.streams import STDOUT
 VIEWS = ("rows", "members", "clusters", "patterns")
 VERDICTS = ("replicated", "verbatim", "template", "not_replicated", "screened", "not_run", "error")
 """As in `verdicts`, which would load polars."""
-EXPORT_SUFFIXES = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet", ".json": "json", ".jsonl": "json"}
 
 
 @click.command()
@@ -52,8 +51,9 @@ def export(
     --verdict is given and --min-severity is not, the verdict alone decides.
     """
     from memaudit.export import export as write
+    from memaudit.writers import format_of
 
-    chosen = format or EXPORT_SUFFIXES.get(Path(output).suffix.lower(), "csv")
+    chosen = format or format_of(output)
     if chosen == "parquet" and output == STDOUT and sys.stdout.isatty():
         raise UsageError("parquet is not for terminals", "stdout is one", "-o blocklist.parquet")
     out = None if output == STDOUT else Path(output)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from memaudit.cli.root import ALLOW, SEVERITIES, note, note_idle, progress_for
+from memaudit.cli.root import ALLOW, SEVERITIES, note, note_idle, opened_audit, progress_for
 from memaudit.errors import EXIT_FINDINGS, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_OK, UsageError
 from memaudit.streams import STDOUT, colored, deliver, say, width
 
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from memaudit.audit import ScanResult
+    from memaudit.store import Audit
 
 PRESETS = ("web", "finetune")
+SHORT = 3  # families of each change since a baseline
 
 _Command = TypeVar("_Command", bound="Callable[..., Any]")
 
@@ -52,6 +55,12 @@ def _option(*names: str, **settings: Any) -> Callable[[_Command], _Command]:
 @_option(
     "--fail-on", type=click.Choice(SEVERITIES), help="Exit with 1 if there is a finding of this severity or above."
 )
+@click.option(
+    "--baseline",
+    type=click.Path(),
+    metavar="OLD",
+    help="Compare with this audit; --fail-on counts what is worse since.",
+)
 @ALLOW
 @click.pass_context
 def scan(
@@ -62,6 +71,7 @@ def scan(
     fresh: bool,
     dry_run: bool,
     fail_on: str | None,
+    baseline: str | None,
     allow: str | None,
     **asked: Any,
 ) -> None:
@@ -73,10 +83,13 @@ def scan(
     """
     if output == STDOUT:
         raise UsageError("an audit does not go to stdout", "it is a folder of several files", "-o AUDIT")
+    from memaudit.config import asked_for
+
     if dry_run:
-        ctx.exit(_forecast(data, output, _config(**asked)))
+        ctx.exit(_forecast(data, output, asked_for(**asked)))
     if output is None:
         raise UsageError("no folder for the audit", "a scan writes one", "-o AUDIT, or --dry-run for a forecast")
+    old = None if baseline is None else _baseline(baseline, output, allow)
     from memaudit.interrupt import interruptible
 
     with interruptible(EXIT_INTERRUPTED):
@@ -84,15 +97,34 @@ def scan(
         from memaudit.report import next_commands, render_report
 
         given = None if allow is None else Path(allow)
-        result = run(data, Path(output), _config(**asked), fresh=fresh, progress=progress_for(ctx), allow=given)
+        result = run(data, Path(output), asked_for(**asked), fresh=fresh, progress=progress_for(ctx), allow=given)
     if result.already_done:
         note(ctx, f"{output} already holds this audit; --fresh would scan again")
     for path, why in result.bad_files:
         say(f"not read: {path}: {why}" if path not in why else f"not read: {why}")
     deliver(render_report(result.audit, "terminal", width(), colored(sys.stdout)), STDOUT)
+    since = None if old is None else _compare(ctx, old, result.audit, fail_on)
     note_idle(ctx, result.audit)
     note(ctx, next_commands(result.audit))
-    ctx.exit(_exit_code(result, fail_on))
+    ctx.exit(_exit_code(result, fail_on) if since is None or result.bad_files else since)
+
+
+def _baseline(folder: str, output: str, allow: str | None) -> Audit:
+    """The audit to compare with, opened before the work. Raises UsageError where the scan would write into it."""
+    if Path(folder).resolve() == Path(output).resolve():
+        raise UsageError("the baseline is the folder that the scan writes", folder, "another folder after -o")
+    return opened_audit(folder, allow)
+
+
+def _compare(ctx: click.Context, old: Audit, new: Audit, fail_on: str | None) -> int:
+    """Print what changed since the baseline, in short; returns the exit code."""
+    from memaudit.cli.diff import gate, rendered
+    from memaudit.diff import diff
+
+    found = diff(old, new)
+    deliver("\n" + rendered(found, "terminal", colored(sys.stdout), SHORT, short=True), STDOUT)
+    note(ctx, f"in full: {shlex.join(['memaudit', 'diff', str(old.folder), str(new.folder)])}")
+    return gate(ctx, found, fail_on)
 
 
 def _forecast(data: Sequence[str], output: str | None, config: Any) -> int:
@@ -103,24 +135,6 @@ def _forecast(data: Sequence[str], output: str | None, config: Any) -> int:
     found = forecast(data, config, None if output is None else Path(output))
     deliver(render(found, width(), colored(sys.stdout)), STDOUT)
     return EXIT_INCOMPLETE if found["bad_files"] else EXIT_OK
-
-
-def _config(
-    column: tuple[str, ...],
-    weight_column: tuple[str, ...],
-    expected_trigger: tuple[str, ...],
-    memory: str | None,
-    preset: str,
-    **same: Any,
-) -> Any:  # ScanConfig, whose module is not loaded yet
-    from memaudit.config import PRESETS, ScanConfig, parse_size
-
-    size = None if memory is None else parse_size(memory)
-    given = {name: value for name, value in same.items() if value is not None}
-    lists: dict[str, Any] = {
-        "columns": column, "weight_columns": weight_column, "expected_triggers": expected_trigger
-    }  # fmt: skip
-    return ScanConfig(preset=preset, memory=size, **lists, **{**PRESETS[preset], **given})
 
 
 def _exit_code(result: ScanResult, fail_on: str | None) -> int:

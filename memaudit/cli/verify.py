@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from memaudit.store import Audit
     from memaudit.verify.settings import VerifyConfig
 
-LIBRARIES = ("torch", "diffusers", "transformers", "faiss", "PIL", "safetensors")
 RELATIONS = ("trained", "finetuned", "unrelated")
 
 
@@ -68,13 +67,15 @@ def verify(
     """
     if sum((plan is not None, generated is not None, dry_run)) > 1:
         raise UsageError("--plan, --generated and --dry-run exclude each other", "each replaces the sampling here")
+    from memaudit.verify import libraries
+
     opened = opened_audit(audit, allow)
     if plan is not None:
-        _require_libraries("PIL")
+        libraries.require(libraries.PLANNING)
         _write_plan(ctx, opened, plan, asked)
         return
     config = _config(**asked)
-    _require_libraries(*(("PIL", "faiss") if generated is not None else LIBRARIES))
+    libraries.require(libraries.JUDGING if generated is not None else libraries.ALL)
     if dry_run:
         from memaudit.verify.estimate import estimate
 
@@ -132,18 +133,3 @@ def _write_plan(ctx: click.Context, audit: Audit, plan: str, asked: dict[str, An
     n = plan_of(audit, VerifyConfig(screen=screen, **given), Path(plan), progress_for(ctx))
     note(ctx, f"{n:,} pictures to draw in {plan}")
     note(ctx, f"then: memaudit verify {audit.folder} --generated FOLDER --model NAME --relation RELATION")
-
-
-def _require_libraries(*needed: str) -> None:
-    """Raise UsageError where the extra is missing, before anything is loaded."""
-    import importlib.util
-    import os
-
-    # Threads of torch that wait in a loop for each other make a busy machine a hundred times slower (measured).
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    missing = [name for name in needed if importlib.util.find_spec(name) is None]
-    if missing:
-        why = f"missing: {', '.join(missing)}"
-        raise UsageError(
-            "verify needs the extra [verify]", why, "pip install 'memaudit-captions[verify]', or memaudit doctor"
-        )
