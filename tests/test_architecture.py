@@ -21,7 +21,8 @@ MODULES = {
 LAYERS = (
     ("__main__",),
     ("cli", "warm"),
-    ("audit", "report", "export", "verify", "clean", "check", "precision", "doctor", "forecast"),
+    ("check",),
+    ("audit", "report", "export", "verify", "clean", "precision", "doctor", "forecast"),
     ("ingest", "reading", "writeout", "readback", "describe", "findings", "clusters", "repeats", "entities"),
     ("tally", "slottypes"),
     ("rank",),

@@ -1,0 +1,1 @@
+"""Prompts looked up in an audit: which finding does this prompt match?"""
