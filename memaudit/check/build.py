@@ -54,7 +54,8 @@ def build(audit: Audit) -> Stored:
     rows = audit.frame("triggers").join(severe, on="cluster_id").sort("rank", "coverage", descending=[False, True])
     sets = trigger_entries(rows["words"].to_list(), rows["rank"].to_numpy(), words)
     facts["unreadable_templates"] = frames.left_out + sets.left_out
-    said = [*told, *(rows.select("words", "purity", "coverage", "n_texts").to_dicts())]
+    said = rows.select("words", "purity", "coverage").to_dicts()
+    said = [*told, *({**one, **{name: _rounded(one[name]) for name in ("purity", "coverage")}} for one in said)]
     encoded = [json.dumps(one).encode() for one in said]
     key_lo = members.frame["key_lo"].to_numpy()
     index = Index(
@@ -89,11 +90,17 @@ def _ranked(audit: Audit) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
 def _told(row: dict[str, Any]) -> dict[str, Any]:
     verdict = None
     if row["verdict"] is not None:
-        rates = {name: None if row[name] is None or row[name] != row[name] else row[name] for name in _RATES}
+        rates = {name: _rounded(row[name]) for name in _RATES}
         verdict = {"verdict": row["verdict"], "model": row["model"], "relation": row["relation"], **rates}
     return {
-        **{name: row[name] for name in ("fingerprint", "cluster_id", "rule", "severity", "risk", "n_rows", "template")},
+        "fingerprint": row["fingerprint"],
+        "cluster_id": row["cluster_id"],
         "finding": row["kind"],
+        "rule": row["rule"],
+        "severity": row["severity"],
+        "risk": _rounded(row["risk"]),
+        "n_rows": row["n_rows"],
+        "template": row["template"],
         "representative": row["representative"][:CAPTION],
         "verdict": verdict,
     }
@@ -102,15 +109,24 @@ def _told(row: dict[str, Any]) -> dict[str, Any]:
 _RATES = ("rate", "low", "high")
 
 
+def _rounded(value: float | None) -> float | None:
+    """Four places; None where nothing is known."""
+    return None if value is None or value != value else round(value, 4)
+
+
 def _members(audit: Audit, findings: pl.DataFrame) -> _Members:
     ranks = findings.lazy().select("cluster_id", "rank")
-    pairs = audit.collect(audit.scan("clusters").select("cluster_id", "text_id").join(ranks, on="cluster_id"), "clusters")
+    pairs = audit.collect(
+        audit.scan("clusters").select("cluster_id", "text_id").join(ranks, on="cluster_id"), "clusters"
+    )
     pairs = pl.concat([pairs.select("text_id", "rank"), findings.select("text_id", "rank")])  # an exact one's own
     ids = pairs.lazy().select("text_id").unique()
     columns = ("text_id", "key_lo", "key_hi", "file", "row", "column")
     texts = audit.collect(audit.scan("texts").select(columns).join(ids, on="text_id"), "texts")
     texts = texts.sort("key_lo", "key_hi").with_row_index("member")
-    owned = pairs.join(texts.select("text_id", "member"), on="text_id").unique(["member", "rank"]).sort("member", "rank")
+    owned = (
+        pairs.join(texts.select("text_id", "member"), on="text_id").unique(["member", "rank"]).sort("member", "rank")
+    )
     counts = np.bincount(owned["member"].to_numpy(), minlength=len(texts))
     return _Members(texts, Pieces(offsets_of(counts), owned["rank"].to_numpy().astype(np.uint32)))
 

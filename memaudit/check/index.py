@@ -74,7 +74,7 @@ class Index(NamedTuple):
         return self._told(number)
 
     def word_set(self, number: int) -> dict[str, Any]:
-        """What is said of a trigger: words, purity, coverage, n_texts."""
+        """What is said of a trigger: words, purity, coverage."""
         return self._told(len(self.severity) + number)
 
     def _told(self, k: int) -> dict[str, Any]:

@@ -21,6 +21,7 @@ _MIN_WORDS, _SHARED, _LEAST, _BUDGET = rules.MIN_WORDS, rules.SHARED, rules.LEAS
 _MOST = rules.MOST
 SHINGLES = 1023  # of a prompt, at most
 SEEN = 1 << 13  # places for the candidates of a prompt, twice the budget
+_MEMBER_BITS = 32
 HIT = np.dtype([("finding", "<u4"), ("kind", "<u4"), ("similarity", "<f8"), ("source", "<i8")])
 
 
@@ -36,14 +37,14 @@ class Work(NamedTuple):
     table: np.ndarray  # uint16 (TABLE,): places of the prompt's shingles, plus 1
     spare: np.ndarray  # uint16 (TABLE,)
     marks: np.ndarray  # uint64 (MARKS,)
-    seen: np.ndarray  # int64 (SEEN,): members that were tried, plus 1
+    seen: np.ndarray  # int64 (SEEN + 1,): prompt and member that were tried; the last one numbers the prompt in hand
 
 
 def work() -> Work:
     i8 = [np.zeros(SHINGLES, np.int64) for _ in range(4)]
     return Work(
         np.zeros(SHINGLES, np.uint32), np.zeros(SHINGLES, np.uint32), *i8, np.zeros(TABLE, np.uint16),
-        np.zeros(TABLE, np.uint16), np.zeros(MARKS, np.uint64), np.zeros(SEEN, np.int64),
+        np.zeros(TABLE, np.uint16), np.zeros(MARKS, np.uint64), np.zeros(SEEN + 1, np.int64),
     )  # fmt: skip
 
 
@@ -105,48 +106,42 @@ def _tabled(own, n, table):
 
 
 @leaf
-def _weigh(words, low, high, n, mask, ix, w):
+def _weigh(words, low, high, own, n, table, mask, at, known, unknown, weight):
     """Information of the prompt's distinct words, by shingle; returns the sum."""
     total = np.int64(0)
     for i in range(n):
-        w.weight[i] = 0
+        weight[i] = 0
     for k in range(low, high):
-        i = np.int64(w.table[_spot(w.table, mask, w.own, words[k])]) - 1
-        if w.weight[i] == 0:
-            p = w.at[i]
-            w.weight[i] = ix.unknown[0] if p < 0 else ix.sh_weight[p]
-            total += w.weight[i]
+        i = np.int64(table[_spot(table, mask, own, words[k])]) - 1
+        if weight[i] == 0:
+            weight[i] = unknown[0] if at[i] < 0 else known[at[i]]
+            total += weight[i]
     return total
 
 
 @leaf
 def _is_new(member, seen):
+    """Whether this member was not tried for the prompt in hand; it is from now on."""
     at = np.int64(np.uint32(member * 0x9E3779B1) >> np.uint32(19))
-    while seen[at]:
-        if seen[at] == member + 1:
+    now = seen[SEEN] << _MEMBER_BITS
+    while seen[at] >= now:
+        if seen[at] == now | member:
             return False
         at = (at + 1) & (SEEN - 1)
-    seen[at] = member + 1
+    seen[at] = now | member
     return True
 
 
 @leaf
-def _compare(member, n_own, mask, total, threshold, ix, w, hits, base, n):
-    """Put the findings of one candidate if it is near."""
-    m = distinct_shingles(ix.words, ix.word_at[member], ix.word_at[member + 1], w.other, 0, w.marks, w.spare)
+def _overlap(own, table, mask, weight, other, m):
+    """Shingles that the prompt and other[:m] share, and the information of those that are words."""
     both, shared = np.int64(0), np.int64(0)
     for i in range(m):
-        k = np.int64(w.table[_spot(w.table, mask, w.own, w.other[i])])
+        k = np.int64(table[_spot(table, mask, own, other[i])])
         if k:
             both += 1
-            shared += w.weight[k - 1]
-    jaccard = both / (n_own + m - both)
-    if jaccard >= threshold:
-        return _put_owners(ix.own_at, ix.own, member, _NEAR, jaccard, hits, base, n)
-    share = shared / max(np.int64(1), min(total, np.int64(ix.bits[member])))
-    if shared >= _LEAST and share >= _SHARED:
-        return _put_owners(ix.own_at, ix.own, member, _PARTIAL, min(share, 1.0), hits, base, n)
-    return n
+            shared += weight[k - 1]
+    return both, shared
 
 
 @leaf
@@ -162,22 +157,29 @@ def _members(words, low, high, threshold, ix, w, hits, base, n):
     if not known:
         return n
     mask = _tabled(w.own, n_own, w.table)
-    total = _weigh(words, low, high, n_own, mask, ix, w)
+    total = _weigh(words, low, high, w.own, n_own, w.table, mask, w.at, ix.sh_weight, ix.unknown, w.weight)
     rare = rare_places(w.times, n_own, threshold, w.places)
-    left, touched = np.int64(_BUDGET), False
+    left = np.int64(_BUDGET)
+    w.seen[SEEN] += 1
     for i in range(n_own):
         p = w.at[w.places[i]]
         if p < 0:
             continue
-        if not touched:
-            touched = True
-            w.seen[:] = 0
         first = ix.sh_at[p]
         last = min(ix.sh_at[p + 1] if i < rare else ix.sh_mid[p], first + left)
         left -= last - first
         for j in range(first, last):
-            if _is_new(np.int64(ix.sh_list[j]), w.seen):
-                n = _compare(np.int64(ix.sh_list[j]), n_own, mask, total, threshold, ix, w, hits, base, n)
+            member = np.int64(ix.sh_list[j])
+            if not _is_new(member, w.seen):
+                continue
+            m = distinct_shingles(ix.words, ix.word_at[member], ix.word_at[member + 1], w.other, 0, w.marks, w.spare)
+            both, shared = _overlap(w.own, w.table, mask, w.weight, w.other, m)
+            jaccard = both / (n_own + m - both)
+            share = shared / max(np.int64(1), min(total, np.int64(ix.bits[member])))
+            if jaccard >= threshold:
+                n = _put_owners(ix.own_at, ix.own, member, _NEAR, jaccard, hits, base, n)
+            elif shared >= _LEAST and share >= _SHARED:
+                n = _put_owners(ix.own_at, ix.own, member, _PARTIAL, min(share, 1.0), hits, base, n)
     return n
 
 
@@ -201,27 +203,41 @@ def _holds(stream, low, high, runs, first, ends):
 
 
 @leaf
-def _templates_of(h, tokens, low, high, ix, hits, base, n):
-    p = find(ix.fr_start, ix.fr_hash, h)
+def _listed(h, stream, low, high, start, hashes, at, entries, runs, run_at, ends, findings, kind, hits, base, n):
+    """Put the findings of the entries that are listed under h and stand in stream[low:high]."""
+    p = find(start, hashes, h)
     if p < 0:
         return n
-    for j in range(ix.fr_at[p], ix.fr_at[p + 1]):
-        f = ix.fr_list[j]
-        if _holds(tokens, low, high, ix.fr_tokens, ix.fr_token_at[f], ix.fr_ends[f]):
-            share = (ix.fr_token_at[f + 1] - ix.fr_token_at[f]) / (high - low)
-            n = _put(ix.fr_finding[f], _TEMPLATE, share, np.int64(f), hits, base, n)
+    for j in range(at[p], at[p + 1]):
+        f = entries[j]
+        if _holds(stream, low, high, runs, run_at[f], ends[f]):
+            share = (run_at[f + 1] - run_at[f]) / (high - low) if kind == _TEMPLATE else 0.0
+            n = _put(findings[f], kind, share, np.int64(f), hits, base, n)
     return n
 
 
 @leaf
-def _triggers_of(h, words, low, high, ix, hits, base, n):
-    p = find(ix.tr_start, ix.tr_hash, h)
-    if p < 0:
-        return n
-    for j in range(ix.tr_at[p], ix.tr_at[p + 1]):
-        f = ix.tr_list[j]
-        if _holds(words, low, high, ix.tr_words, ix.tr_word_at[f], ix.tr_ends[f]):
-            n = _put(ix.tr_finding[f], _TRIGGER, 0.0, np.int64(f), hits, base, n)
+def _templates(tokens, low, high, start, hashes, at, entries, runs, run_at, ends, findings, hits, base, n):
+    for k in range(low, high):
+        n = _listed(
+            tokens[k], tokens, low, high, start, hashes, at, entries, runs, run_at, ends, findings, _TEMPLATE, hits,
+            base, n,
+        )  # fmt: skip
+        if k + 1 < high:
+            h = bigram(tokens[k], tokens[k + 1])
+            n = _listed(
+                h, tokens, low, high, start, hashes, at, entries, runs, run_at, ends, findings, _TEMPLATE, hits, base, n
+            )
+    return n
+
+
+@leaf
+def _triggers(words, low, high, start, hashes, at, entries, runs, run_at, ends, findings, hits, base, n):
+    for k in range(low, high):
+        n = _listed(
+            words[k], words, low, high, start, hashes, at, entries, runs, run_at, ends, findings, _TRIGGER, hits, base,
+            n,
+        )  # fmt: skip
     return n
 
 
@@ -241,24 +257,36 @@ def _match(words, word_at, tokens, token_at, key_lo, key_hi, threshold, ix, w, h
         low, high = word_at[i], word_at[i + 1]
         if high - low >= _MIN_WORDS:
             n = _members(words, low, high, threshold, ix, w, hits, n_hits, n)
-        a, b = token_at[i] + 1, token_at[i + 1] - 1
-        for k in range(a, b):
-            n = _templates_of(tokens[k], tokens, a, b, ix, hits, n_hits, n)
-            if k + 1 < b:
-                n = _templates_of(bigram(tokens[k], tokens[k + 1]), tokens, a, b, ix, hits, n_hits, n)
-        for k in range(low, high):
-            n = _triggers_of(words[k], words, low, high, ix, hits, n_hits, n)
+        n = _templates(
+            tokens, token_at[i] + 1, token_at[i + 1] - 1, ix.fr_start, ix.fr_hash, ix.fr_at, ix.fr_list, ix.fr_tokens,
+            ix.fr_token_at, ix.fr_ends, ix.fr_finding, hits, n_hits, n,
+        )  # fmt: skip
+        n = _triggers(
+            words, low, high, ix.tr_start, ix.tr_hash, ix.tr_at, ix.tr_list, ix.tr_words, ix.tr_word_at, ix.tr_ends,
+            ix.tr_finding, hits, n_hits, n,
+        )  # fmt: skip
         n_hits += n
         hit_at[i + 1] = n_hits
     return len(key_lo)
 
 
-def match_lexed(index: Index, lexed: LexedBatch, threshold: float, w: Work, hits: np.ndarray, hit_at: np.ndarray) -> int:
+def match_lexed(
+    index: Index, lexed: LexedBatch, threshold: float, w: Work, hits: np.ndarray, hit_at: np.ndarray
+) -> int:
     """Hits (`HIT`) of lexed prompts, those of prompt i from hit_at[i] to hit_at[i + 1]; returns how many prompts were
     done: all, or as many as `hits` has room for."""
     return int(
         _match(
-            lexed.words, lexed.word_at, lexed.tokens, lexed.token_at, lexed.key_lo, lexed.key_hi, threshold, index, w,
-            hits, hit_at,
+            lexed.words,
+            lexed.word_at,
+            lexed.tokens,
+            lexed.token_at,
+            lexed.key_lo,
+            lexed.key_hi,
+            threshold,
+            index,
+            w,
+            hits,
+            hit_at,
         )  # fmt: skip
     )

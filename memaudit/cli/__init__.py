@@ -1,6 +1,6 @@
 """The command line: parse, call, choose the exit code. It computes nothing and loads libraries where they are used."""
 
-from memaudit.cli import about, export, report, review, scan, verify
+from memaudit.cli import about, check, export, report, review, scan, verify
 from memaudit.cli.root import main
 
 __all__ = ["main"]
@@ -10,6 +10,7 @@ for command in (
     verify.verify,
     report.report,
     export.export,
+    check.check,
     report.show,
     review.review,
     about.rules,
