@@ -1,10 +1,10 @@
-"""What is said of a prompt: a `Match` for programs, a line of JSON, a sentence. Never "safe": no match is no evidence."""
+"""What is said of a prompt: a `Match` for programs, a line of JSON, a sentence. Never "safe": no match is no proof."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from memaudit.check.rules import EXACT, KINDS, TRIGGER
 
@@ -20,6 +20,17 @@ SHORT = 8  # hex digits of a fingerprint in a sentence
 RawHit = tuple[int, int, float, int]  # fields of `rules.Hit`
 
 
+class Other(NamedTuple):
+    """A further finding that a prompt matches."""
+
+    kind: str
+    similarity: float | None
+    fingerprint: str
+    cluster_id: int
+    severity: str
+    risk: float
+
+
 @dataclass(frozen=True)
 class Match:
     """How a prompt matches one finding.
@@ -27,7 +38,7 @@ class Match:
     kind: of `rules.KINDS`; similarity: Jaccard (near), shared information (partial), the share of the prompt that the
     template fixes (template), 1 (exact), None (trigger); words, purity, coverage: of the trigger that the prompt holds;
     verdict: the worst over models, None where no model was asked; the rest describes the finding. others: further
-    findings, the worst first, at most `LISTED` - 1 of `n_findings` - 1.
+    findings, the worst first, at most `LISTED` - 1 of the `n_findings` - 1 (themselves at most `rules.MOST` - 1).
     """
 
     kind: str
@@ -41,35 +52,36 @@ class Match:
     rule: str
     severity: str
     risk: float
-    verdict: Mapping[str, Any] | None
+    n_rows: int
     template: str | None
     representative: str
-    n_rows: int
+    verdict: Mapping[str, Any] | None
     n_findings: int = 1
-    others: tuple[Match, ...] = ()
+    others: tuple[Other, ...] = ()
 
     @property
     def says(self) -> str:
-        """The match in one sentence; its texts are not escaped."""
-        told = asdict(self)
-        return sentence(self.kind, self.similarity, told)
+        """The match in one sentence; texts in it are not escaped."""
+        return sentence(self.kind, self.similarity, vars(self))
 
     def as_dict(self) -> dict[str, Any]:
         """As a line of JSON has it."""
-        told = asdict(self)
-        others = told.pop("others")
-        return {**told, "others": [{name: one[name] for name in _SHORT} for one in others]}
+        return {**vars(self), "others": [one._asdict() for one in self.others]}
 
 
-_SHORT = ("kind", "similarity", "fingerprint", "cluster_id", "severity", "risk")
+class _Told(NamedTuple):
+    """What is said of a finding, with the trigger that the prompt holds."""
+
+    told: dict[str, Any]
+    short: tuple[Any, ...]  # the last fields of `Other`
+    json: str  # of `told`, without its braces
+    short_json: str
 
 
 def sentence(kind: str, similarity: float | None, told: Mapping[str, Any]) -> str:
     """near match (0.83) of finding 3f9a21c0 (exact, high, risk 0.42); not verified."""
     size = "" if similarity is None or kind == "exact" else f" ({similarity:.2f})"
-    by = ""
-    if kind == "trigger":
-        by = f' by "{" ".join(told["words"])}" (purity {told["purity"]:.2f})'
+    by = f' by "{" ".join(told["words"])}" (purity {told["purity"]:.2f})' if kind == "trigger" else ""
     finding = f"{told['finding']}, {told['severity']}, risk {told['risk']:.2f}"
     return f"{kind} match{size}{by} of finding {told['fingerprint'][:SHORT]} ({finding}); {judged(told['verdict'])}"
 
@@ -92,13 +104,13 @@ def _percent(share: float | None) -> str:
 
 
 class Answers:
-    """Hits of one index in words. `min_severity`: place in schemas.SEVERITIES below which findings do not count."""
+    """Hits of one index in words. min_severity: place in schemas.SEVERITIES below which findings do not count."""
 
     def __init__(self, index: Index, min_severity: int = 0) -> None:
         self._index = index
         self._least = min_severity
         self._severity: list[int] = index.severity.tolist()
-        self._told: dict[tuple[int, int], tuple[dict[str, Any], str, str]] = {}
+        self._told: dict[tuple[int, int], _Told] = {}
 
     def counted(self, hits: Sequence[RawHit]) -> Sequence[RawHit]:
         """Hits of findings that are severe enough."""
@@ -114,47 +126,32 @@ class Answers:
         """Counted hits, the worst first, as a match."""
         if not hits:
             return None
-        others = tuple(self._one(hit) for hit in hits[1:LISTED])
-        return self._one(hits[0], len(hits), others)
-
-    def _one(self, hit: RawHit, n_findings: int = 1, others: tuple[Match, ...] = ()) -> Match:
-        told = self._of(hit)[0]
-        words = told.get("words")
-        return Match(
-            kind=KINDS[hit[1]],
-            similarity=_similarity(hit),
-            n_findings=n_findings,
-            others=others,
-            **{**told, "words": None if words is None else tuple(words)},
-        )
+        others = tuple(Other(KINDS[hit[1]], _similarity(hit), *self._of(hit).short) for hit in hits[1:LISTED])
+        first = hits[0]
+        return Match(KINDS[first[1]], _similarity(first), n_findings=len(hits), others=others, **self._of(first).told)
 
     def line(self, number: int, prompt: str, hits: Sequence[RawHit]) -> str:
         """One line of JSON, ASCII, without the line feed. prompt: as JSON (`quoted`)."""
+        start = f'{{"line": {number}, "prompt": {prompt}, "match": '
         if not hits:
-            return f'{{"line": {number}, "prompt": {prompt}, "match": null, "says": "{NO_MATCH}"}}'
-        told, body, rest = self._of(hits[0])
-        kind, similarity = KINDS[hits[0][1]], _similarity(hits[0])
-        others = ", ".join(
-            f'{{"kind": "{KINDS[hit[1]]}", "similarity": {_number(_similarity(hit))}, {self._of(hit)[2]}}}'
-            for hit in hits[1:LISTED]
-        )
-        says = quoted(sentence(kind, similarity, told))
-        return (
-            f'{{"line": {number}, "prompt": {prompt}, "match": {{"kind": "{kind}", '
-            f'"similarity": {_number(similarity)}, {body}, "n_findings": {len(hits)}, "others": [{others}]}}, '
-            f'"says": {says}}}'
-        )
+            return f'{start}null, "says": "{NO_MATCH}"}}'
+        known, kind, similarity = self._of(hits[0]), KINDS[hits[0][1]], _similarity(hits[0])
+        others = ", ".join(f"{{{_opening(hit)}, {self._of(hit).short_json}}}" for hit in hits[1:LISTED])
+        says = quoted(sentence(kind, similarity, known.told))
+        rest = f'"n_findings": {len(hits)}, "others": [{others}]'
+        return f'{start}{{{_opening(hits[0])}, {known.json}, {rest}}}, "says": {says}}}'
 
-    def _of(self, hit: RawHit) -> tuple[dict[str, Any], str, str]:
-        """(what is told, the same as the inside of a JSON object, and of a short one)."""
+    def _of(self, hit: RawHit) -> _Told:
         key = hit[0], hit[3] if hit[1] == TRIGGER else -1
         if (known := self._told.get(key)) is None:
-            told = {"words": None, "purity": None, "coverage": None}
+            told: dict[str, Any] = {"words": None, "purity": None, "coverage": None}
             if hit[1] == TRIGGER:
-                told |= {name: self._index.word_set(hit[3])[name] for name in told}
+                told |= self._index.word_set(hit[3])
+                told["words"] = tuple(told["words"])
             told |= self._index.finding(hit[0])
-            short = {name: told[name] for name in _SHORT[2:]}
-            known = self._told[key] = told, quoted(told)[1:-1], quoted(short)[1:-1]
+            short = {name: told[name] for name in Other._fields[2:]}
+            known = _Told(told, tuple(short.values()), quoted(told)[1:-1], quoted(short)[1:-1])
+            self._told[key] = known
         return known
 
 
@@ -167,5 +164,6 @@ def _similarity(hit: RawHit) -> float | None:
     return None if hit[1] == TRIGGER else 1.0 if hit[1] == EXACT else round(hit[2], 4)
 
 
-def _number(value: float | None) -> str:
-    return "null" if value is None else repr(value)
+def _opening(hit: RawHit) -> str:
+    similarity = _similarity(hit)
+    return f'"kind": "{KINDS[hit[1]]}", "similarity": {"null" if similarity is None else similarity}'

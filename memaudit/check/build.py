@@ -41,12 +41,13 @@ def build(audit: Audit) -> Stored:
     findings, told = _ranked(audit)
     members = _members(audit, findings)
     words, unread = _words(audit, findings, members.frame)
-    facts = {
+    threshold = float(audit.manifest.get("config", {}).get("threshold", 0.7))
+    facts: dict[str, Any] = {
         "findings": len(findings),
         "members": len(members.frame),
         "without_words": int((np.diff(words.at) == 0).sum()),
         "unread": unread,
-        "threshold": float(audit.manifest.get("config", {}).get("threshold", 0.7)),
+        "threshold": threshold,
     }
     severe = findings.filter(pl.col("severity") >= FRAMES_FROM).select("cluster_id", "rank")
     templates = audit.frame("templates").join(severe, on="cluster_id").sort("rank")
@@ -58,13 +59,18 @@ def build(audit: Audit) -> Stored:
     said = [*told, *({**one, **{name: _rounded(one[name]) for name in ("purity", "coverage")}} for one in said)]
     encoded = [json.dumps(one).encode() for one in said]
     key_lo = members.frame["key_lo"].to_numpy()
-    index = Index(
-        radix(key_lo), key_lo, members.frame["key_hi"].to_numpy(), members.owners.at, members.owners.values,
-        words.values, words.at, *posted(words, facts["threshold"]), *frames.arrays, *sets.arrays,
-        findings["severity"].to_physical().to_numpy().astype(np.uint8),
-        offsets_of(np.array([len(one) for one in encoded], np.int64)),
-        np.frombuffer(b"".join(encoded), np.uint8),
-    )  # fmt: skip
+    index = Index._make(
+        [
+            *(radix(key_lo), key_lo, members.frame["key_hi"].to_numpy()),
+            *(*members.owners, words.values, words.at),
+            *posted(words, threshold),
+            *frames.arrays,
+            *sets.arrays,
+            findings["severity"].to_physical().to_numpy().astype(np.uint8),
+            offsets_of(np.array([len(one) for one in encoded], np.int64)),
+            np.frombuffer(b"".join(encoded), np.uint8),
+        ]
+    )
     return Stored(index, facts)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -94,7 +95,7 @@ def _runs(tokens: Sequence[str], known: dict[str, int]) -> Runs | None:
 
 
 def _ends(runs: Runs) -> list[int]:
-    ends = np.cumsum([len(run) for run in runs]).tolist()
+    ends: list[int] = np.cumsum([len(run) for run in runs]).tolist()
     return ends + [ends[-1]] * (RUNS - len(ends))
 
 
@@ -119,5 +120,5 @@ def _options(runs: Runs, common: dict[int, int], most: int, pairs: bool) -> Iter
     for run in runs:
         for token in run:
             yield token, times(token)
-        for first, second in zip(run, run[1:], strict=False) if pairs else ():
+        for first, second in pairwise(run) if pairs else ():
             yield bigram(first, second), min(times(first), times(second)) / PAIR_GAIN

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from memaudit.store import Audit, open_audit
 from memaudit.text.lexer import lex_buffers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from memaudit.check.answers import Match, RawHit
 
@@ -52,29 +53,27 @@ class Guard:
 
     def check(self, prompt: str | bytes) -> Match | None:
         """The worst finding that a prompt matches, others with it; None where there is no match in this audit."""
-        return self.answers.match(next(self.hits([_encoded(prompt)])))
+        return self.answers.match(self._hits([_encoded(prompt)])[0])
 
     def check_many(self, prompts: Iterable[str | bytes]) -> list[Match | None]:
         """`check` of each prompt, in order; some microseconds a prompt."""
         return [self.answers.match(found) for found in self.hits([_encoded(prompt) for prompt in prompts])]
 
-    def hits(self, prompts: list[bytes]) -> Iterator[list[RawHit]]:
+    def hits(self, prompts: list[bytes]) -> Iterator[Sequence[RawHit]]:
         """Counted hits of each prompt, the worst finding first (`rules.Hit`)."""
         for first in range(0, len(prompts), AT_ONCE):
             yield from self._hits(prompts[first : first + AT_ONCE])
 
-    def _hits(self, prompts: list[bytes]) -> Iterator[list[RawHit]]:
+    def _hits(self, prompts: list[bytes]) -> list[Sequence[RawHit]]:
         scratch, hits, hit_at = self._scratch()
-        offsets = np.zeros(len(prompts) + 1, np.int64)
-        np.cumsum([len(prompt) for prompt in prompts], out=offsets[1:])
+        offsets = np.array([0, *accumulate(map(len, prompts))], np.int64)
         data = np.frombuffer(b"".join(prompts) or b" ", np.uint8)
         lexed = lex_buffers(data, offsets)
         done = match_lexed(self._index, lexed, self._threshold, scratch, hits, hit_at)
         assert done == len(prompts)
-        ends = hit_at[: done + 1].tolist()
+        ends: list[int] = hit_at[: done + 1].tolist()
         found: list[RawHit] = hits[: ends[-1]].tolist()
-        for i in range(done):
-            yield self.answers.counted(found[ends[i] : ends[i + 1]])
+        return [self.answers.counted(found[a:b]) for a, b in pairwise(ends)]
 
     def _scratch(self) -> tuple[Work, np.ndarray, np.ndarray]:
         """This thread's own."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import mmap
+from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -82,7 +83,8 @@ class Index(NamedTuple):
         return told
 
 
-class Stored(NamedTuple):
+@dataclass(frozen=True)
+class Stored:
     """An index, and what else is known of it: "findings", "members", "unread" (files whose captions could not be
     read), "without_words" (members that only match exactly), "threshold" (Jaccard)."""
 

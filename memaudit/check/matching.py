@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -108,7 +108,7 @@ def _tabled(own, n, table):
 @leaf
 def _weigh(words, low, high, own, n, table, mask, at, known, unknown, weight):
     """Information of the prompt's distinct words, by shingle; returns the sum."""
-    total = np.int64(0)
+    total: Any = np.int64(0)
     for i in range(n):
         weight[i] = 0
     for k in range(low, high):
@@ -275,18 +275,8 @@ def match_lexed(
 ) -> int:
     """Hits (`HIT`) of lexed prompts, those of prompt i from hit_at[i] to hit_at[i + 1]; returns how many prompts were
     done: all, or as many as `hits` has room for."""
-    return int(
-        _match(
-            lexed.words,
-            lexed.word_at,
-            lexed.tokens,
-            lexed.token_at,
-            lexed.key_lo,
-            lexed.key_hi,
-            threshold,
-            index,
-            w,
-            hits,
-            hit_at,
-        )  # fmt: skip
-    )
+    done = _match(
+        lexed.words, lexed.word_at, lexed.tokens, lexed.token_at, lexed.key_lo, lexed.key_hi, threshold, index, w, hits,
+        hit_at,
+    )  # fmt: skip
+    return int(done)

@@ -7,6 +7,7 @@ the same for many, and a test holds the two together.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from memaudit.check.rules import (
@@ -108,7 +109,7 @@ def _candidates(index: Index, at: list[int], threshold: float) -> list[int]:
 def _templates(index: Index, cut: Streams) -> Iterator[Hit]:
     """Findings whose template's fixed runs stand in the prompt, in order."""
     tokens = cut.tokens[1:-1]
-    keys = [*tokens, *(bigram(a, b) for a, b in zip(tokens, tokens[1:], strict=False))]
+    keys = [*tokens, *(bigram(a, b) for a, b in pairwise(tokens))]
     for frame in _listed(index.fr_start, index.fr_hash, index.fr_at, index.fr_list, keys):
         runs = index.fr_tokens[index.fr_token_at[frame] : index.fr_token_at[frame + 1]].tolist()
         if holds(tokens, runs, index.fr_ends[frame].tolist()):

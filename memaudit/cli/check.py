@@ -120,7 +120,6 @@ def _as_text(match: Match | None) -> str:
         "verdict": judged(match.verdict),
     }
     lines = [f"{name:<9} {terminal(text, width() * 4)}" for name, text in facts.items() if text is not None]
-    for other in match.others:
-        lines.append(f"{'also':<9} {other.fingerprint}  {other.kind}, {other.severity}, risk {other.risk:.2f}")
+    lines += [f"{'also':<9} {o.fingerprint}  {o.kind}, {o.severity}, risk {o.risk:.2f}" for o in match.others]
     hidden = match.n_findings - 1 - len(match.others)
     return "\n".join([*lines, *([f"{'':<9} and {hidden:,} more findings"] if hidden else []), ""])
