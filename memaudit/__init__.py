@@ -9,12 +9,27 @@ from memaudit.errors import BadInput, MemauditError, NoSpace, UsageError
 
 if TYPE_CHECKING:
     from memaudit.api import Audit, Changes, Incomplete, open, scan  # noqa: A004 (memaudit.open)
+    from memaudit.check.guard import Guard
 
 __version__ = "0.1.0"
 
-__all__ = ["Audit", "BadInput", "Changes", "Incomplete", "MemauditError", "NoSpace", "UsageError", "open", "scan"]
+__all__ = [
+    "Audit",
+    "BadInput",
+    "Changes",
+    "Guard",
+    "Incomplete",
+    "MemauditError",
+    "NoSpace",
+    "UsageError",
+    "open",
+    "scan",
+]
 
-_LAZY = dict.fromkeys(("Audit", "Changes", "Incomplete", "open", "scan"), "memaudit.api")
+_LAZY = {
+    **dict.fromkeys(("Audit", "Changes", "Incomplete", "open", "scan"), "memaudit.api"),
+    "Guard": "memaudit.check.guard",
+}
 
 
 def __getattr__(name: str) -> Any:

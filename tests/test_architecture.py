@@ -22,7 +22,8 @@ LAYERS = (
     ("__main__",),
     ("cli", "warm"),
     ("api",),
-    ("audit", "report", "export", "verify", "clean", "check", "diff", "precision", "doctor", "forecast"),
+    ("check",),
+    ("audit", "report", "export", "verify", "clean", "diff", "precision", "doctor", "forecast"),
     (
         "ingest",
         "reading",

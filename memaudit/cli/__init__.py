@@ -1,6 +1,6 @@
 """The command line: parse, call, choose the exit code. It computes nothing and loads libraries where they are used."""
 
-from memaudit.cli import about, clean, diff, export, report, review, scan, verify
+from memaudit.cli import about, check, clean, diff, export, report, review, scan, verify
 from memaudit.cli.root import main
 
 __all__ = ["main"]
@@ -11,6 +11,7 @@ for command in (
     report.report,
     export.export,
     clean.clean,
+    check.check,
     report.show,
     diff.diff,
     review.review,

@@ -1,0 +1,168 @@
+"""What prompts are looked up in: arrays of one audit, kept in one file that is mapped, not read.
+
+Four tables find numbers by hash: members by the key of their words, members by shingle, templates by a pair of tokens
+or a token, word sets of triggers by a word. A table is a sorted array of hashes with the place where each value of
+their top bits begins.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mmap
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from memaudit.store import MANIFEST, write_atomically
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from memaudit.store import Audit
+
+NAME = "check.index"
+VERSION = 1
+_MAGIC = b"memaudit check\0\0"
+_ALIGN = 64
+
+
+class Index(NamedTuple):
+    """Arrays by subject. Findings are numbered from the worst on, members by ascending key.
+
+    Table X: X_start (radix), X_hash (uint32, ascending; key_lo uint64), X_at: entry p owns X_list[X_at[p]:X_at[p + 1]].
+    """
+
+    key_start: np.ndarray  # uint32
+    key_lo: np.ndarray  # uint64, by member
+    key_hi: np.ndarray
+    own_at: np.ndarray  # int64 (members + 1,)
+    own: np.ndarray  # uint32: findings of a member, ascending
+    words: np.ndarray  # uint32: words of a member; none where it is too short or could not be read
+    word_at: np.ndarray  # int64 (members + 1,)
+    sh_start: np.ndarray
+    sh_hash: np.ndarray
+    sh_at: np.ndarray  # int64
+    sh_mid: np.ndarray  # int64: up to here members of whose rarest shingles this is one, then others
+    sh_list: np.ndarray  # uint32: members
+    sh_weight: np.ndarray  # uint8: information of a shingle that is a word, in 1 / UNITS bits
+    unknown: np.ndarray  # uint8 (1,): of a word that no member holds
+    bits: np.ndarray  # uint32, by member: of its distinct words
+    fr_start: np.ndarray
+    fr_hash: np.ndarray
+    fr_at: np.ndarray
+    fr_list: np.ndarray  # uint32: frames
+    fr_tokens: np.ndarray  # uint32: fixed runs of frames
+    fr_token_at: np.ndarray  # int64
+    fr_ends: np.ndarray  # int64 (frames, 3): ends of the runs of a frame, counted from its first token
+    fr_finding: np.ndarray  # uint32
+    tr_start: np.ndarray
+    tr_hash: np.ndarray
+    tr_at: np.ndarray
+    tr_list: np.ndarray  # uint32: word sets
+    tr_words: np.ndarray
+    tr_word_at: np.ndarray
+    tr_ends: np.ndarray
+    tr_finding: np.ndarray
+    severity: np.ndarray  # uint8, by finding: place in schemas.SEVERITIES
+    told_at: np.ndarray  # int64: what is said of findings, then of word sets, as JSON
+    told: np.ndarray  # uint8
+
+    def finding(self, number: int) -> dict[str, Any]:
+        """What is said of a finding."""
+        return self._told(number)
+
+    def word_set(self, number: int) -> dict[str, Any]:
+        """What is said of a trigger: words, purity, coverage."""
+        return self._told(len(self.severity) + number)
+
+    def _told(self, k: int) -> dict[str, Any]:
+        told: dict[str, Any] = json.loads(self.told[self.told_at[k] : self.told_at[k + 1]].tobytes())
+        return told
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An index, and what else is known of it: "findings", "members", "unread" (files whose captions could not be
+    read), "without_words" (members that only match exactly), "threshold" (Jaccard)."""
+
+    index: Index
+    facts: dict[str, Any]
+
+
+def radix(hashes: np.ndarray) -> np.ndarray:
+    """uint32 (2^b + 1,): where each value of the top b bits of ascending hashes begins."""
+    bits = max(1, (len(hashes) // 2).bit_length())
+    width = np.uint64(8 * hashes.dtype.itemsize - bits)
+    edges = (np.arange(1 << bits, dtype=np.uint64) << width).astype(hashes.dtype)
+    return np.append(np.searchsorted(hashes, edges), len(hashes)).astype(np.uint32)
+
+
+def state_of(audit: Audit, today: date | None = None) -> str:
+    """What an index depends on, as a hash: the manifest, which holds checksums of all frames, and the allow-list."""
+    digest = hashlib.blake2b(f"{VERSION}\0".encode(), digest_size=16)
+    digest.update((audit.folder / MANIFEST).read_bytes())
+    allowed = _allow_list(audit)
+    digest.update(b"\0" + allowed)
+    if b"expires" in allowed:
+        digest.update((today or date.today()).isoformat().encode())
+    return digest.hexdigest()
+
+
+def _allow_list(audit: Audit) -> bytes:
+    from memaudit.allow import list_path
+
+    path = list_path(audit.folder, audit.allow)
+    return path.read_bytes() if path.is_file() else b""
+
+
+def packed(state: str, stored: Stored) -> bytes:
+    """An index as one file's content."""
+    arrays = {name: np.ascontiguousarray(array) for name, array in stored.index._asdict().items()}
+    places: dict[str, Any] = {}
+    at = 0
+    for name, array in arrays.items():
+        places[name] = [array.dtype.str, list(array.shape), at]
+        at += -(-array.nbytes // _ALIGN) * _ALIGN
+    head = json.dumps({"state": state, "facts": stored.facts, "arrays": places, "bytes": at}).encode()
+    head += b" " * (-(len(_MAGIC) + 8 + len(head)) % _ALIGN)
+    parts = [_MAGIC, len(head).to_bytes(8, "little"), head]
+    for array in arrays.values():
+        parts += [array.tobytes(), b"\0" * (-array.nbytes % _ALIGN)]
+    return b"".join(parts)
+
+
+def save(audit: Audit, state: str, stored: Stored) -> bool:
+    """Keep an index beside the frames, whole or not at all; False where the folder cannot be written."""
+    try:
+        write_atomically(audit.folder / NAME, packed(state, stored))
+    except OSError:
+        return False
+    return True
+
+
+def load(path: Path, state: str) -> Stored | None:
+    """The index that was kept for this state of the audit, mapped; None where there is none, or another, or a part."""
+    try:
+        with path.open("rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError):
+        return None
+    try:
+        if mapped[: len(_MAGIC)] != _MAGIC:
+            return None
+        base = len(_MAGIC) + 8 + int.from_bytes(mapped[len(_MAGIC) : len(_MAGIC) + 8], "little")
+        head = json.loads(mapped[len(_MAGIC) + 8 : base])
+        if head["state"] != state or len(mapped) != base + head["bytes"]:
+            return None
+        arrays = {name: _view(mapped, base, *head["arrays"][name]) for name in Index._fields}
+        return Stored(Index(**arrays), head["facts"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _view(mapped: mmap.mmap, base: int, dtype: str, shape: list[int], at: int) -> np.ndarray:
+    count = int(np.prod(shape))
+    return np.frombuffer(mapped, dtype, count, base + at).reshape(shape)
