@@ -30,6 +30,8 @@ from memaudit.verdicts import judged, of_findings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from memaudit.check.answers import Match
+    from memaudit.check.guard import Guard
     from memaudit.clean.run import Cleaned
     from memaudit.export import Exported
     from memaudit.progress import Progress
@@ -278,6 +280,19 @@ class Audit:
 
         config = CleanConfig(min_severity, keep, only_verified, captions_only, keep_by, list_only)
         return clean(self._stored, output, config, _speaking(progress), dry_run, fresh)
+
+    def check(self, prompt: str, *, min_severity: str = "info") -> Match | None:
+        """The worst finding that a prompt matches; `memaudit check`. None: no match in this audit, which is no proof.
+
+        For more than one prompt make a `guard` once.
+        """
+        return self.guard(min_severity=min_severity).check(prompt)
+
+    def guard(self, *, min_severity: str = "info") -> Guard:
+        """The findings ready for prompts, for serving code: `memaudit.Guard` of this audit (docs/check.md)."""
+        from memaudit.check.guard import Guard
+
+        return Guard(self._stored, min_severity=min_severity)
 
     def diff(self, old: Audit | str | Path) -> Changes:
         """What became of findings since the audit `old`; `memaudit diff OLD NEW`, of which this is NEW.

@@ -64,6 +64,7 @@ NOT_MIRRORED = {
     "show": {"format"},
     "diff": {"output", "format", "top", "min_severity", "fail_on"},  # of `Changes`
     "clean": {"format"},
+    "check": {"file", "column", "fail_on", "format"},
     "export": set(),
 }
 ADDED = {"progress", "width"}
@@ -80,7 +81,7 @@ def test_arguments_are_the_flags(name: str) -> None:
     assert missing - (set() if name == "scan" else {"allow"}) == set()
     assert {key for key in given if key not in options} <= ADDED
     for key, parameter in given.items():
-        positional = key in ("data", "cluster", "old")
+        positional = key in ("data", "cluster", "old", "prompt")
         assert (parameter.kind is inspect.Parameter.KEYWORD_ONLY) != positional, key
         if parameter.default not in (inspect.Parameter.empty, None, ()) and key not in ADDED:
             assert parameter.default == options[key].get_default(click.Context(command)), key
@@ -218,5 +219,7 @@ def test_every_block_of_the_page_runs(tmp_path: Path, capfd: pytest.CaptureFixtu
     assert names["done"].summary["rows"] == 20_000
     if models:
         assert len(names["verdicts"]) == 2
+    assert names["match"].severity in ("medium", "high", "critical")
+    assert [one is None for one in names["found"]] == [True, False]
     assert len(names["worse"]) > 0
     assert "is not an audit" in capfd.readouterr().out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from memaudit.schemas import KIND
 from tests.audits_side_by_side import audit_of, found
 from tests.conftest import SAMPLE
 from tests.report.verified import sampled, verify
+from tests.test_docs import ROOT, commands
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -346,6 +348,17 @@ def test_a_scan_against_a_baseline() -> None:
     gated = run("scan", "three.csv", "-o", "three", "--fail-on", "low", "--baseline", "one")
     assert gated.exit_code == 1
     assert "2 findings are new or worse since one, low or above" in gated.stderr
+
+
+def test_the_commands_of_the_page_run() -> None:
+    diffed, scanned = commands((ROOT / "docs" / "diff.md").read_text(encoding="utf-8"))
+    for name, n in (("may", 20), ("june", 40)):
+        Path(name).mkdir()
+        pl.DataFrame({"caption": ["Shaw Floors Solidify III 15' Pewter 00701_5E267"] * n}).write_csv(f"{name}/a.csv")
+    assert run("scan", "may", "-o", "audit-may").exit_code == 0
+    assert run(*shlex.split(scanned)[1:]).exit_code == 1
+    told = run(*shlex.split(diffed)[1:])
+    assert (told.exit_code, "20 → 40 rows" in told.stdout) == (0, True)
 
 
 def test_a_baseline_is_opened_before_the_work() -> None:
