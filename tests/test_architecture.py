@@ -21,6 +21,7 @@ MODULES = {
 LAYERS = (
     ("__main__",),
     ("cli", "warm"),
+    ("gallery",),
     ("audit", "report", "export", "verify", "clean", "check", "precision", "doctor", "forecast"),
     ("ingest", "reading", "writeout", "readback", "describe", "findings", "clusters", "repeats", "entities"),
     ("tally", "slottypes"),
@@ -32,7 +33,7 @@ LAYERS = (
     ("allow", "streams"),
     ("store", "rules"),
     ("schemas", "config", "progress", "interrupt", "jit"),
-    ("errors",),
+    ("errors", "outline"),
 )
 """From the top down. A module may import from its own layer's same member and from any layer below."""
 
@@ -45,6 +46,7 @@ STRANGERS = (
 )
 ONLY_IN = {
     "click": ("memaudit.cli",),
+    "jinja2": ("memaudit.report.html",),
     "rich": ("memaudit.report.terminal", "memaudit.progress"),
     "torch": ("memaudit.verify",),
     "diffusers": ("memaudit.verify",),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 WIDTH = 360  # user units, about CSS pixels, of a chart
-LEFT, RIGHT, TOP, BOTTOM = 38, 8, 10, 30
+LEFT, RIGHT, TOP, BOTTOM = 38, 8, 20, 30
 STACK = (*SEVERITIES, "suppressed")  # from the axis up
 HAIR = 1.5  # user units: what is there is seen
 
@@ -47,11 +47,10 @@ def _chart(title: str, height: float, parts: Iterable[str], width: float = WIDTH
 
 
 def ceiling(value: float) -> float:
-    """The smallest of 1, 2, 5 times a power of ten that is no less than `value`."""
-    if value <= 1:
-        return 1
-    power = 10 ** math.floor(math.log10(value))
-    return next(step * power for step in (1, 2, 5, 10) if step * power >= value * (1 - 1e-12))
+    """A round number that is no less than `value`, at least 1: whole, and at most a half more."""
+    power = 10 ** max(0, math.floor(math.log10(max(value, 1))))
+    steps = (1, 2, 3, 4, 5, 6, 8, 10) if power == 1 else (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
+    return next(step * power for step in steps if step * power >= value * (1 - 1e-12))
 
 
 def histogram(bins: Sequence[Mapping[str, Any]], height: float = 190) -> Markup:
@@ -75,11 +74,13 @@ def histogram(bins: Sequence[Mapping[str, Any]], height: float = 190) -> Markup:
         for share in (0, 0.25, 0.5, 0.75, 1)
     ]
     parts.append(_text((LEFT + WIDTH - RIGHT) / 2, height - 3, "risk (a rank score)", class_="axis"))
+    parts.append(_text(0, 9, "findings", "start", "axis"))
     return _chart(f"Histogram of risk over {number(sum(totals))} findings", height, parts)
 
 
 def _levels(top: float) -> tuple[float, ...]:
-    return (0, 1) if top < 2 else (0, 0.5, 1)
+    """Shares of an axis that are labelled: the middle where it is a whole number."""
+    return (0, 0.5, 1) if top % 2 == 0 else (0, 1)
 
 
 def _grid(levels: Iterable[tuple[float, str]], height: float) -> list[str]:
@@ -119,7 +120,7 @@ def sizes(by_kind: Mapping[str, Sequence[Mapping[str, int]]], height: float = 19
             tip = f"{kind}: {number(one['clusters'])} of {number(one['rows'])} to {number(2 * one['rows'] - 1)} rows"
             parts.append(marker(kind, x, y, tip))
     parts.append(_text((LEFT + WIDTH - RIGHT) / 2, height - 3, "rows of a cluster (log)", class_="axis"))
-    parts.append(_text(LEFT + 3, TOP + 2, "clusters (log)", "start", "axis"))
+    parts.append(_text(0, 9, "clusters (log)", "start", "axis"))
     return _chart("Clusters by their number of rows, on logarithmic axes", height, parts)
 
 

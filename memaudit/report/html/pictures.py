@@ -15,8 +15,8 @@ MOST_EACH, MOST_ALL = 512 << 10, 24 << 20  # bytes before base64, which adds a t
 
 @dataclass(frozen=True)
 class Picture:
-    """An encoded PNG or JPEG. size: pixels of the longer side, 0 where unknown. outline: an SVG path in a square of
-    `GRID` units around what is copied, "" for none; whole: that is all of it."""
+    """An encoded PNG or JPEG. size: pixels of the longer side, 0 where unknown. outline: an SVG path in a square of 32
+    units around what is copied, "" for none; whole: that is all of it."""
 
     data: bytes
     size: int = 0
@@ -28,12 +28,12 @@ class Picture:
 class Gallery:
     """What a page may embed.
 
-    generated: by path as SAMPLES names it; training: by name as SAMPLES.nearest_image does. told: what is to be said of
-    them, a sentence each. asked: whether training pictures were asked for.
+    generated: by path as SAMPLES names it; training: by fingerprint and name, as SAMPLES.nearest_image gives it. told:
+    what is to be said of them, a sentence each. asked: whether training pictures were asked for.
     """
 
     generated: Mapping[str, Picture] = field(default_factory=dict)
-    training: Mapping[tuple[str, str], Picture] = field(default_factory=dict)  # (fingerprint, name)
+    training: Mapping[tuple[str, str], Picture] = field(default_factory=dict)
     told: Sequence[str] = ()
     asked: bool = False
 

@@ -62,7 +62,7 @@
   };
   const figure = (value) => make("td", "num", value === null ? "" : number.format(value));
   const COLUMNS = {
-    risk: ["risk", (r) => r.risk, true, (r) => make("td", "num", r.risk.toFixed(2))],
+    risk: ["risk", (r) => r.risk, true, (r) => make("td", "", r.risk.toFixed(2))],
     severity: ["severity", (r) => SEVERITIES.indexOf(r.severity), true, (r) => dotted("s-" + r.severity, r.severity)],
     kind: ["kind", (r) => KINDS.indexOf(r.kind), false, (r) => make("td", "", r.kind)],
     text: ["template or caption", (r) => r.text, false, (r) => {
@@ -156,7 +156,7 @@
   const body = $("rows");
   const SPARE = 12;
   let drawn = null;
-  const height = () => parseFloat(getComputedStyle(root).getPropertyValue("--row")) + (narrow.matches ? 0 : 0);
+  const height = () => parseFloat(getComputedStyle(root).getPropertyValue("--row"));
   const narrow = matchMedia("(max-width: 720px)");
   const spacer = (rows) => {
     const tr = make("tr", "space");
@@ -243,7 +243,7 @@
   const back = () => { if (held && cards.has(held)) $("cards").append(cards.get(held)); held = null; };
   const brief = (row) => {
     const card = make("article", "card");
-    const head = make("p", "line");
+    const head = make("p", "meta");
     head.append(make("i", "dot s-" + row.severity), make("b", "", row.severity), " " + row.risk.toFixed(2) + " " + row.kind);
     const text = make("h3", row.kind === "template" ? "template" : "caption");
     text.append(make("bdi", "", row.text));
@@ -314,7 +314,7 @@
     const th = make("th", "c-" + name);
     th.scope = "col";
     th.dataset.name = name;
-    const button = make("button", ["risk", "rows", "texts", "images", "more"].includes(name) ? "num" : "", column[0]);
+    const button = make("button", ["rows", "texts", "images", "more"].includes(name) ? "num" : "", column[0]);
     button.type = "button";
     button.addEventListener("click", () => {
       state.down = state.sort === name ? !state.down : column[2];
