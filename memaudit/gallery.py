@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.util
 import io
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -20,6 +19,7 @@ from memaudit.report.html import Gallery, Picture
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     import numpy as np
 
@@ -46,10 +46,13 @@ def gallery(
     """
     readable = importlib.util.find_spec("PIL") is not None
     if training and not readable:
-        raise UsageError("--pictures needs the extra [verify]", "it reads the pictures", "pip install 'memaudit-captions[verify]'")
+        raise UsageError(
+            "--pictures needs the extra [verify]", "it reads the pictures", "pip install 'memaudit-captions[verify]'"
+        )
     failed: Counter[str] = Counter()
     drawn = _generated(audit, cards, failed, readable)
-    near, told = ({}, [])
+    near: dict[tuple[str, str], _Found] = {}
+    told: list[str] = []
     if training:
         near, told = _training(audit, cards, image_root, image_column)
     shown = _outlined(cards, drawn, near) if readable else drawn
@@ -137,7 +140,8 @@ def _training(
     texts = _texts(audit, [cluster for cluster, _ in wanted.values()])
     groups = {name: texts.get(cluster, []) for name, (cluster, _) in wanted.items()}
     source.prepare(list(groups.values()), GALLERY)
-    out, lacking = {}, 0
+    out: dict[tuple[str, str], _Found] = {}
+    lacking = 0
     for fingerprint, (_, names) in wanted.items():
         found = source.gallery(groups[fingerprint], SIZE, GALLERY)
         here = {n: p for n, p in zip(found.names, found.pictures, strict=True) if n in names}

@@ -21,7 +21,10 @@ FORMATS = {".html": "html", ".htm": "html", ".md": "md", ".json": "json"}
 @click.command()
 @AUDIT
 @click.option(
-    "--format", "-f", type=click.Choice(("terminal", "md", "json", "html")), help="Default: by FILE's name, else terminal."
+    "--format",
+    "-f",
+    type=click.Choice(("terminal", "md", "json", "html")),
+    help="Default: by FILE's name, else terminal.",
 )
 @click.option("--output", "-o", default=STDOUT, metavar="FILE", help="Default: stdout.")
 @click.option("--top", type=click.IntRange(min=0), help="Findings to list; in full, of html. Default: 20, html 100.")
@@ -51,7 +54,9 @@ def report(
 
     format = format or FORMATS.get(Path(output).suffix.lower(), "terminal")  # noqa: A001
     if format != "html" and (redact or any(asked.values())):
-        raise UsageError("--pictures, --redact and --image-* are for html", f"this is {format}", "-f html -o report.html")
+        raise UsageError(
+            "--pictures, --redact and --image-* are for html", f"this is {format}", "-f html -o report.html"
+        )
     opened, color = opened_audit(audit, allow), output == STDOUT and colored(sys.stdout)
     if format == "html":
         deliver(_page(opened, 100 if top is None else top, redact, **asked), output)

@@ -80,7 +80,9 @@ def _rows(audit: Audit, texts: pl.DataFrame, most: int) -> pl.DataFrame:
     """The first rows that hold one of `texts`, `most` of each cluster, each as a member of its own."""
     wanted = texts.select("cluster_id", "text_id", "similarity").lazy()
     rows = audit.scan("members").join(wanted, on="text_id").with_columns(n_rows=pl.lit(1, pl.UInt32))
-    rows = rows.select("cluster_id", "file", "row", "column", "id", "similarity", "n_rows").sort("file", "row", "column")
+    rows = rows.select("cluster_id", "file", "row", "column", "id", "similarity", "n_rows").sort(
+        "file", "row", "column"
+    )
     if texts["cluster_id"].n_unique() == 1:
         return audit.collect(rows.head(most), "members")
     return audit.collect(rows, "members").group_by("cluster_id", maintain_order=True).head(most)

@@ -1,4 +1,4 @@
-"""How an audit is spread: risks, cluster sizes, files and sites, counted from the stored frames for the charts of a page."""
+"""How an audit is spread: risks, cluster sizes, files and domains, counted from the stored frames for a page."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from memaudit.store import Audit
 
 BINS = 20  # of the risk histogram
-MOST_FILES, MOST_SITES = 12, 12
+MOST_FILES, MOST_DOMAINS = 12, 12
 _ROW_BITS = 1 << 40  # file and row as one number, to find the first
 
 
 def overview(audit: Audit, findings: pl.DataFrame) -> dict[str, Any]:
-    """{"risk", "sizes", "files", "sites"} as JSON types. findings: FINDINGS as judged.
+    """{"risk", "sizes", "files", "domains"} as JSON types. findings: FINDINGS as judged.
 
     Costs passes over CLUSTERS, TEXTS and MEMBERS that hold group counts and, of the findings, one number a text.
     """
@@ -30,17 +30,17 @@ def overview(audit: Audit, findings: pl.DataFrame) -> dict[str, Any]:
         "risk": risk(findings),
         "sizes": sizes(audit),
         "files": _files(audit, held),
-        "sites": _sites(audit, held),
+        "domains": _domains(audit, held),
     }
 
 
 def risk(findings: pl.DataFrame) -> list[dict[str, Any]]:
-    """Per bin of width 1 / `BINS`: its "low" end, and findings by severity and "suppressed"."""
+    """Per bin of width 1 / `BINS`: its "start", and findings by severity and "suppressed"."""
     at = (pl.col("risk") * BINS).floor().clip(0, BINS - 1).cast(pl.UInt8)
     name = pl.when("suppressed").then(pl.lit("suppressed")).otherwise(pl.col("severity").cast(pl.String))
     counted = {(b, n): c for b, n, c in findings.group_by(at.alias("bin"), name.alias("name")).len().iter_rows()}
     names = (*SEVERITIES, "suppressed")
-    return [{"low": b / BINS, **{n: counted.get((b, n), 0) for n in names}} for b in range(BINS)]
+    return [{"start": b / BINS, **{n: counted.get((b, n), 0) for n in names}} for b in range(BINS)]
 
 
 def sizes(audit: Audit) -> dict[str, list[dict[str, int]]]:
@@ -77,10 +77,11 @@ def _files(audit: Audit, held: pl.DataFrame) -> dict[str, Any]:
     }
 
 
-def _sites(audit: Audit, held: pl.DataFrame) -> dict[str, Any]:
-    """The sites of pictures with most captions in findings: {"total", "shown": [{"site", "captions", "in_findings"}]}.
+def _domains(audit: Audit, held: pl.DataFrame) -> dict[str, Any]:
+    """The domains of pictures with most captions in findings: {"total", "shown": [{"domain", "captions",
+    "in_findings"}]}.
 
-    MEMBERS holds hashes of sites only; the name is read back from one reference of each, None where that fails.
+    MEMBERS holds hashes of domains only; the name is read back from one reference of each, None where that fails.
     """
     known = audit.scan("members").filter(pl.col("domain").is_not_null())
     first = (pl.col("file").cast(pl.UInt64) * _ROW_BITS + pl.col("row")).min()
@@ -88,17 +89,17 @@ def _sites(audit: Audit, held: pl.DataFrame) -> dict[str, Any]:
     inside = known.join(held.lazy(), on="text_id", how="semi").group_by("domain").agg(in_findings=pl.len())
     both = every.join(audit.collect(inside, "members"), on="domain", how="left")
     both = both.with_columns(pl.col("in_findings").fill_null(0))
-    found = both.sort(["in_findings", "captions", "at"], descending=[True, True, False]).head(MOST_SITES).to_dicts()
+    found = both.sort(["in_findings", "captions", "at"], descending=[True, True, False]).head(MOST_DOMAINS).to_dicts()
     rows = [{"file": one["at"] // _ROW_BITS, "row": one["at"] % _ROW_BITS, "column": 0} for one in found]
     read_back(audit, rows)
     shown = [
-        {"site": site(row["image"]), "captions": one["captions"], "in_findings": one["in_findings"]}
+        {"domain": domain(row["image"]), "captions": one["captions"], "in_findings": one["in_findings"]}
         for one, row in zip(found, rows, strict=True)
     ]
     return {"total": len(both), "shown": shown}
 
 
-def site(reference: str | None) -> str | None:
+def domain(reference: str | None) -> str | None:
     """What a picture's URL is counted under: the last two labels of its host, three where the last two are short
     ("co.uk"), as `text.arrow.hash_sites`. None where there is no host."""
     if reference is None or "://" not in reference:
@@ -112,10 +113,10 @@ def site(reference: str | None) -> str | None:
     return ".".join(labels[-3 if short else -2 :]) or None
 
 
-def named_sites(references: Iterable[str | None]) -> list[tuple[str, int]]:
+def named_domains(references: Iterable[str | None]) -> list[tuple[str, int]]:
     """Sites of some references with their counts, the commonest first."""
     counted: dict[str, int] = {}
     for reference in references:
-        if (name := site(reference)) is not None:
+        if (name := domain(reference)) is not None:
             counted[name] = counted.get(name, 0) + 1
     return sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))

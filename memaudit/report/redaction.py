@@ -1,8 +1,8 @@
 """A summary that can be shared: built anew from what is allowed, so that what nobody thought of stays out.
 
 Kept are counts, kinds, severities, risks, rates and the page's own words. Words of captions become blocks of their
-length; paths, ids, references, sites, names of models and columns, reasons that people or machines wrote, pictures and
-weights of words are left out.
+length; paths, ids, references, domains, names of models and columns, reasons that people or machines wrote, pictures
+and weights of words are left out.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def _run(run: Mapping[str, Any], name: str) -> dict[str, Any]:
     kind = run["pictures"]["kind"]
     pictures = {**run["pictures"], "kind": kind if kind in ("none", "folder", "bytes", "download") else None}
     out = {key: run[key] for key in _RUN}
-    out |= {key: None for key in ("digest", "family", "scheduler", "prediction_type", "device", "dtype")}
+    out |= dict.fromkeys(("digest", "family", "scheduler", "prediction_type", "device", "dtype"))
     return {
         **out,
         "model": name,
@@ -168,7 +168,7 @@ def _slot_type(name: str) -> str:
 
 
 def _overview(overview: Mapping[str, Any]) -> dict[str, Any]:
-    files, sites = overview["files"], overview["sites"]
+    files, domains = overview["files"], overview["domains"]
     return {
         "risk": overview["risk"],
         "sizes": overview["sizes"],
@@ -179,11 +179,11 @@ def _overview(overview: Mapping[str, Any]) -> dict[str, Any]:
                 for i, one in enumerate(files["shown"], 1)
             ],
         },
-        "sites": {
-            "total": sites["total"],
+        "domains": {
+            "total": domains["total"],
             "shown": [
-                {"site": f"site {i}", **{key: one[key] for key in ("captions", "in_findings")}}
-                for i, one in enumerate(sites["shown"], 1)
+                {"domain": f"domain {i}", **{key: one[key] for key in ("captions", "in_findings")}}
+                for i, one in enumerate(domains["shown"], 1)
             ],
         },
     }

@@ -18,14 +18,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--no-first-run")
+OPTIONS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--hide-scrollbars",
+    "--no-first-run",
+)
 OPTIONS = (*OPTIONS, "--disable-background-networking", "--disable-component-update", "--force-prefers-reduced-motion")
 
 
 def missing() -> str:
     """Why there is no browser to test with; empty where there is one."""
     browser = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    lacking = [name for name, path in (("chromium", browser), ("chromedriver", shutil.which("chromedriver"))) if not path]
+    lacking = [
+        name for name, path in (("chromium", browser), ("chromedriver", shutil.which("chromedriver"))) if not path
+    ]
     return f"no {' and no '.join(lacking)} here: apt-get install chromium chromium-driver" if lacking else ""
 
 

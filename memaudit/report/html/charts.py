@@ -48,7 +48,7 @@ def _chart(title: str, height: float, parts: Iterable[str], width: float = WIDTH
 
 def ceiling(value: float) -> float:
     """A round number that is no less than `value`, at least 1: whole, and at most a half more."""
-    power = 10 ** max(0, math.floor(math.log10(max(value, 1))))
+    power: float = 10.0 ** max(0, math.floor(math.log10(max(value, 1))))
     steps = (1, 2, 3, 4, 5, 6, 8, 10) if power == 1 else (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
     return next(step * power for step in steps if step * power >= value * (1 - 1e-12))
 
@@ -66,7 +66,7 @@ def histogram(bins: Sequence[Mapping[str, Any]], height: float = 190) -> Markup:
                 continue
             tall = max(HAIR, plot * one[name] / top)
             y -= tall
-            tip = f"{one['low']:.2f} to {one['low'] + 1 / len(bins):.2f}: {number(one[name])} {name}"
+            tip = f"{one['start']:.2f} to {one['start'] + 1 / len(bins):.2f}: {number(one[name])} {name}"
             box = {"x": LEFT + i * step + 0.75, "y": y, "width": step - 1.5, "height": tall}
             parts.append(_tag("rect", _tag("title", tip), class_=f"s-{name}", **box))
     parts += [
@@ -140,7 +140,9 @@ def key(kind: str) -> Markup:
     return Markup(_tag("svg", marker(kind, 6, 6), viewBox="0 0 12 12", class_="key", aria_hidden="true"))
 
 
-def stacked(parts: Sequence[tuple[str, int]], title: str, prefix: str, width: float = WIDTH, tall: float = 14) -> Markup:
+def stacked(
+    parts: Sequence[tuple[str, int]], title: str, prefix: str, width: float = WIDTH, tall: float = 14
+) -> Markup:
     """One bar of parts: (name, count) each; the class of a part is prefix + name. Parts that are there are seen."""
     told = [(name, n) for name, n in parts if n]
     total, gap = sum(n for _, n in told), 1.5
@@ -185,18 +187,18 @@ def interval(verdict: Mapping[str, Any], width: float = 300) -> Markup:
         return pad + wide * min(1.0, max(0.0, rate))
 
     parts = [_tag("line", x1=pad, x2=pad + wide, y1=y, y2=y, class_="scale")]
-    for at in (0, 0.5, 1):
+    for at, anchor, shift in ((0.0, "start", -pad), (0.5, "middle", 0), (1.0, "end", pad)):
         parts.append(_tag("line", x1=x(at), x2=x(at), y1=y - 3, y2=y + 3, class_="scale"))
-        anchor = {0: "start", 1: "end"}.get(at, "middle")
-        parts.append(_text(x(at) + {0: -pad, 1: pad}.get(at, 0), y + 18, percent(at), anchor))
+        parts.append(_text(x(at) + shift, y + 18, percent(at), anchor))
     low, high, rate = verdict["low"], verdict["high"], verdict["rate"]
     if low is not None and high is not None:
-        span = {"x": x(low), "y": y - 4, "width": max(HAIR, x(high) - x(low)), "height": 8, "rx": 2}
-        parts.append(_tag("rect", class_="span", **span))
+        long = max(HAIR, x(high) - x(low))
+        parts.append(_tag("rect", class_="span", x=x(low), y=y - 4, width=long, height=8, rx=2))
     for name, letter in (("control_rate", "c"), ("reference_rate", "r")):
-        if (at := verdict.get(name)) is not None:
-            parts.append(_tag("line", x1=x(at), x2=x(at), y1=y - 9, y2=y + 7, class_=f"tick-{letter}"))
-            parts.append(_text(x(at) + (3.5 if at < 0.97 else -3.5), y - 8, letter, "start" if at < 0.97 else "end"))
+        if (known := verdict.get(name)) is not None:
+            parts.append(_tag("line", x1=x(known), x2=x(known), y1=y - 9, y2=y + 7, class_=f"tick-{letter}"))
+            inside = known < 0.97
+            parts.append(_text(x(known) + (3.5 if inside else -3.5), y - 8, letter, "start" if inside else "end"))
     if rate is not None:
         parts.append(_tag("circle", cx=x(rate), cy=y, r=4.5, class_="rate"))
     return _chart(_interval_words(verdict), 37, parts, width, "interval")
@@ -204,7 +206,5 @@ def interval(verdict: Mapping[str, Any], width: float = 300) -> Markup:
 
 def _interval_words(verdict: Mapping[str, Any]) -> str:
     out = [f"rate {percent(verdict['rate'])}, interval {percent(verdict['low'])} to {percent(verdict['high'])}"]
-    for name in ("control", "reference"):
-        if verdict.get(f"{name}_rate") is not None:
-            out.append(f"{name} rate {percent(verdict[f'{name}_rate'])}")
-    return ", ".join(out)
+    known = [name for name in ("control", "reference") if verdict.get(f"{name}_rate") is not None]
+    return ", ".join([*out, *(f"{name} rate {percent(verdict[f'{name}_rate'])}" for name in known)])

@@ -54,10 +54,10 @@ def render(summary: Mapping[str, Any], gallery: Gallery | None = None, redact: b
         "data": _data(shown, {one["fingerprint"] for one in cards}),
         "notes": [escape.terminal(note, 600) for note in shown["notes"]],
         "next": [escape.terminal(command, 300) for command in shown["next"]],
-        "pictures_told": _pictures_told(shown, gallery, embed),
+        "pictures_told": _pictures_told(gallery, embed),
         "redact": redact,
-        "css": Markup(css),  # noqa: S704 (the package's own files)
-        "js": Markup(js),  # noqa: S704
+        "css": Markup(css),
+        "js": Markup(js),
         "policy": _policy(css, js),
     }
     return _environment().get_template("page.html.j2").render(context)
@@ -73,9 +73,14 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters |= {"number": number, "percent": percent, "plural": plural, "title": title}
+    made.filters |= {"number": number, "percent": percent, "plural": plural, "title": title, "breakable": _breakable}
     made.globals |= {"severities": tuple(reversed(SEVERITIES)), "kinds": KINDS, "key": charts.key}
     return made
+
+
+def _breakable(path: str) -> Markup:
+    """A path that may break after its slashes."""
+    return Markup("/<wbr>").join(path.split("/"))
 
 
 @cache
@@ -99,7 +104,7 @@ def _data(summary: Mapping[str, Any], cards: set[str]) -> Markup:
     text = json.dumps(told, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for char in "<>&\u2028\u2029":
         text = text.replace(char, f"\\u{ord(char):04x}")
-    return Markup(text)  # noqa: S704
+    return Markup(text)
 
 
 def _head(summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,7 +129,7 @@ def _head(summary: Mapping[str, Any]) -> dict[str, Any]:
         "verified": bool(summary["verification"]),
         "listing": summary["listing"],
         "files": _files(summary),
-        "sites": _sites(summary),
+        "domains": _domains(summary),
     }
 
 
@@ -149,14 +154,14 @@ def _files(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _sites(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _domains(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         {
-            "site": "" if one["site"] is None else escape.terminal(one["site"], 60),
+            "domain": "" if one["domain"] is None else escape.terminal(one["domain"], 60),
             **{key: one[key] for key in ("captions", "in_findings")},
             **_part(one["in_findings"], one["captions"]),
         }
-        for one in summary["overview"]["sites"]["shown"]
+        for one in summary["overview"]["domains"]["shown"]
     ]
 
 
@@ -186,7 +191,7 @@ def _charts(summary: Mapping[str, Any]) -> dict[str, Any]:
         "runs": [_run(run) for run in summary["verification"]],
         "precision": precision,
         "file_total": overview["files"]["total"],
-        "site_total": overview["sites"]["total"],
+        "domain_total": overview["domains"]["total"],
     }
 
 
@@ -213,11 +218,9 @@ def _run(run: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _pictures_told(summary: Mapping[str, Any], gallery: Gallery, embed: Embedder) -> list[str]:
+def _pictures_told(gallery: Gallery, embed: Embedder) -> list[str]:
     told = [escape.terminal(one, 300) for one in gallery.told]
     if embed.refused:
         what = f"{number(embed.refused)} pictures are not embedded: too large, no PNG or JPEG, or past "
         told.append(f"{what}{MOST_ALL >> 20} MiB in all.")
     return told
-
-

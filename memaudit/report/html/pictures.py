@@ -46,7 +46,7 @@ class Embedder:
         self.refused = 0
 
     def uri(self, picture: Picture | None) -> str:
-        """"" for none, for what is no picture, and for what is too large."""
+        """ "" for none, for what is no picture, and for what is too large."""
         if picture is None:
             return ""
         kind = next((kind for magic, kind in MAGIC.items() if picture.data.startswith(magic)), None)

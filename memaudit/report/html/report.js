@@ -184,7 +184,7 @@
     const top = body.getBoundingClientRect().top;
     const tall = height();
     const first = Math.max(0, Math.min(shown.length, Math.floor(-top / tall) - SPARE));
-    const last = Math.min(shown.length, Math.ceil((innerHeight - top) / tall) + SPARE);
+    const last = Math.min(shown.length, Math.max(first + 2 * SPARE, Math.ceil((innerHeight - top) / tall) + SPARE));
     if (drawn && drawn.first === first && drawn.last === last) return;
     const kept = drawn ? drawn.rows : new Map();
     const focused = document.activeElement && body.contains(document.activeElement) ? active : -1;
@@ -249,7 +249,7 @@
     text.append(make("bdi", "", row.text));
     const facts = [number.format(row.rows) + " rows", number.format(row.texts) + " captions"];
     if (row.images !== null) facts.push(number.format(row.images) + " pictures");
-    if (row.domains !== null) facts.push(number.format(row.domains) + " sites");
+    if (row.domains !== null) facts.push(number.format(row.domains) + " domains");
     facts.push(spoken(row.verdict), row.rule, "cluster " + row.cluster);
     card.append(head, text, make("p", "", facts.join(" · ")),
       make("p", "quiet", "Only the riskiest findings are in this page in full. Of this one:"),

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from memaudit.report import escape
 from memaudit.report.html import charts
-from memaudit.report.html.pictures import Embedder, Gallery, Picture
 from memaudit.report.html.safe import LINE, clip_end, clipped, pieces
-from memaudit.report.overview import named_sites
+from memaudit.report.overview import named_domains
 from memaudit.report.verdict_words import (
     RELATION_WORDS,
     beside,
@@ -24,9 +23,11 @@ from memaudit.report.words import FEATURE_TITLES, number, percent, places, plura
 from memaudit.schemas import FEATURES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-VALUE, WORD, SITES = 80, 60, 8  # characters of a slot's value, of a word, and sites of a card
+    from memaudit.report.html.pictures import Embedder, Gallery, Picture
+
+VALUE, WORD, DOMAINS = 80, 60, 8  # characters of a slot's value, of a word, and domains of a card
 STEPS = 9  # shades of a word
 COPIED_WORDS = {"none": "no copy", "unjudged": "not judged"}
 
@@ -130,12 +131,12 @@ def members(found: Mapping[str, Any]) -> dict[str, Any]:
         if not groups or groups[-1]["caption"] != caption:
             groups.append({"caption": caption, "rows": []})
         groups[-1]["rows"].append(_where(member))
-    sites = named_sites(member["image"] for member in found["shown"])
-    told = [f"{escape.terminal(site, WORD)} ({number(n)})" for site, n in sites[:SITES]]
+    domains = named_domains(member["image"] for member in found["shown"])
+    told = [f"{escape.terminal(domain, WORD)} ({number(n)})" for domain, n in domains[:DOMAINS]]
     return {
         "heading": f"{number(len(found['shown']))} of {plural(found['total'], found['unit'], False)}",
         "groups": groups,
-        "sites": told + [f"{number(len(sites) - SITES)} more"] * (len(sites) > SITES),
+        "domains": told + [f"{number(len(domains) - DOMAINS)} more"] * (len(domains) > DOMAINS),
         "notes": [escape.terminal(note, 300) for note in found["notes"]],
     }
 
@@ -216,7 +217,7 @@ def _embedded(name: str, picture: Picture | None, embed: Embedder) -> dict[str, 
     }
 
 
-def lines(rows: Sequence[Mapping[str, Any]], cards: Mapping[str, Any]) -> list[list[Any]]:
+def lines(rows: Sequence[Mapping[str, Any]], cards: Collection[str]) -> list[list[Any]]:
     """Rows of the table as arrays, in the order that report.js names; `cards`: fingerprints that have one."""
     return [
         [
