@@ -42,8 +42,8 @@ def png(pixels: np.ndarray) -> bytes:
 
 def sample(path: str, seed: int, near: str | None = "4.png") -> dict[str, Any]:
     return {
-        "fingerprint": FINGERPRINT, "model": "m", "prompt_kind": "caption", "prompt": SHAW[0], "seed": seed, "path": path,
-        "copied": "verbatim", "distance": 0.1, "nearest_image": near,
+        "fingerprint": FINGERPRINT, "model": "m", "prompt_kind": "caption", "prompt": SHAW[0], "seed": seed,
+        "path": path, "copied": "verbatim", "distance": 0.1, "nearest_image": near,
     }  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """The page: what stands where, rendered with jinja2, which escapes whatever is not made here.
 
-The page loads nothing. Its policy allows the one style sheet and the one script by their hashes, and pictures as data;
+The page loads nothing. Its policy allows the one style sheet and the two scripts by their hashes, and pictures as data;
 the table's rows are a JSON block that no caption can close.
 """
 
@@ -45,7 +45,7 @@ def render(summary: Mapping[str, Any], gallery: Gallery | None = None, redact: b
     shown = redacted(summary) if redact else summary
     gallery = gallery if gallery is not None and not redact else Gallery()
     embed = Embedder()
-    css, js = _file("style.css"), _file("report.js")
+    css, early, js = _file("style.css"), _file("early.js"), _file("report.js")
     cards = [card(entry, gallery, embed) for entry in shown["cards"]]
     context = {
         **_head(shown),
@@ -57,8 +57,9 @@ def render(summary: Mapping[str, Any], gallery: Gallery | None = None, redact: b
         "pictures_told": _pictures_told(gallery, embed),
         "redact": redact,
         "css": Markup(css),
+        "early": Markup(early),
         "js": Markup(js),
-        "policy": _policy(css, js),
+        "policy": _policy(css, early, js),
     }
     return _environment().get_template("page.html.j2").render(context)
 
@@ -88,9 +89,10 @@ def _file(name: str) -> str:
     return (HERE / name).read_text(encoding="utf-8")
 
 
-def _policy(css: str, js: str) -> str:
-    style, script = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (css, js))
-    rules = f"default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; img-src data:"
+def _policy(css: str, *scripts: str) -> str:
+    style, *allowed = (base64.b64encode(hashlib.sha256(t.encode()).digest()).decode() for t in (css, *scripts))
+    script = " ".join(f"'sha256-{one}'" for one in allowed)
+    rules = f"default-src 'none'; style-src 'sha256-{style}'; script-src {script}; img-src data:"
     return f"{rules}; base-uri 'none'; form-action 'none'"
 
 

@@ -2,7 +2,6 @@
 (() => {
   const $ = (id) => document.getElementById(id);
   const root = document.documentElement;
-  root.classList.add("js");
 
   // Light, dark, or as the system says; remembered where the browser allows it.
   const themes = ["auto", "light", "dark"];
