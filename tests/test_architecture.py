@@ -22,7 +22,7 @@ LAYERS = (
     ("__main__",),
     ("cli", "warm"),
     ("api",),
-    ("check",),
+    ("check", "gallery"),
     ("audit", "report", "export", "verify", "clean", "diff", "precision", "doctor", "forecast"),
     (
         "ingest",
@@ -46,7 +46,7 @@ LAYERS = (
     ("allow", "streams"),
     ("store", "rules"),
     ("schemas", "config", "progress", "interrupt", "jit"),
-    ("errors",),
+    ("errors", "outline"),
 )
 """From the top down. A module may import from its own layer's same member and from any layer below."""
 
@@ -59,6 +59,7 @@ STRANGERS = (
 )
 ONLY_IN = {
     "click": ("memaudit.cli",),
+    "jinja2": ("memaudit.report.html",),
     "rich": ("memaudit.report.terminal", "memaudit.progress"),
     "torch": ("memaudit.verify",),
     "diffusers": ("memaudit.verify",),

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from memaudit.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from memaudit.report.html import Gallery
     from memaudit.store import Audit
 
-FORMATS = ("terminal", "md", "json")
+FORMATS = ("terminal", "md", "json", "html")
+LINES = 5000  # findings that the table of a page holds at most
 
 
 def render_report(audit: Audit, format: str, width: int | None = None, color: bool = False, top: int = 20) -> str:  # noqa: A002
@@ -20,6 +24,8 @@ def render_report(audit: Audit, format: str, width: int | None = None, color: bo
     """
     if format not in FORMATS:
         raise UsageError(f"unknown report format {format!r}", f"known: {', '.join(FORMATS)}", "-f terminal")
+    if format == "html":
+        return render_page(audit, top)
     from memaudit.report.summary import summary
 
     report = summary(audit, top)
@@ -30,6 +36,25 @@ def render_report(audit: Audit, format: str, width: int | None = None, color: bo
     from memaudit.report import machine
 
     return machine.to_json(report) if format == "json" else machine.to_markdown(report)
+
+
+def render_page(
+    audit: Audit,
+    top: int = 100,
+    pictures: Callable[[Sequence[dict[str, Any]]], Gallery] | None = None,
+    redact: bool = False,
+) -> str:
+    """The report of an audit as one self-contained HTML page; the same audit gives the same bytes.
+
+    top: families shown in full, and findings that a model copies. pictures: what to embed for these (`gallery.gallery`
+    makes it); None for none. redact: what can be shared, without captions, pictures, paths, ids and sites. Raises
+    BadInput for a bad audit.
+    """
+    from memaudit.report.html import render
+    from memaudit.report.summary import summary
+
+    report = summary(audit, top, LINES)
+    return render(report, pictures(report["cards"]) if pictures and not redact else None, redact)
 
 
 def next_commands(audit: Audit, cluster: int | str | None = None) -> str:

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from memaudit.report.entries import entries, ranked
+from memaudit.report.listing import listing
 from memaudit.report.lookup import find
-from memaudit.report.members import members
+from memaudit.report.members import members, members_of
+from memaudit.report.overview import overview
 from memaudit.report.prevalence import expected_precision, note
 from memaudit.report.stored import plain
-from memaudit.report.verification import CAVEAT, attach, by_rate, copies, runs, samples
+from memaudit.report.verification import CAVEAT, attach, by_rate, copies, runs, samples, samples_of
 from memaudit.report.verification import counts as counts_by_verdict
 from memaudit.schemas import KINDS, SEVERITIES
 from memaudit.verdicts import judged
@@ -26,9 +28,12 @@ if TYPE_CHECKING:
 
     from memaudit.allow import Entry
     from memaudit.store import Audit
+    from memaudit.verdicts import Judged
 
 VERSION = 1
 BAD_FILES = 20  # unreadable files that are named
+VALUES = 20  # of a slot, where it is shown in full
+CARD_MEMBERS, CARD_SAMPLES = 8, 6  # members, and pictures of each model, of a finding on a page
 PICTURES = 10  # generated pictures that `show` names, unless as many members are asked for
 WORTH_ASKING = ("medium", "high", "critical")  # severities for which a model is worth its time
 
@@ -44,19 +49,23 @@ NO_FINDINGS = (
 _SKIPPED = re.compile(r"(\d[\d,]*) ([^,;:]+)(?:, |$)")
 
 
-def summary(audit: Audit, top: int = 20) -> dict[str, Any]:
+def summary(audit: Audit, top: int | None = 20, lines: int = 0) -> dict[str, Any]:
     """The report of an audit as a dict of JSON types. Raises BadInput for an audit with missing or damaged frames.
 
     top: families listed under "findings", the riskiest first, suppressed ones last, and findings under "replicated",
-    the most often copied first. Costs the findings frame in memory.
+    the most often copied first; None for all. lines: more than 0 for a page: adds "overview", "listing" of at
+    most so many findings, and "cards", what is listed with its members and pictures.
+    Costs the findings frame in memory.
     """
     now = judged(audit)
     findings = now.findings
     families = ranked(findings)
     told = runs(audit, now.verdicts)
-    listed = entries(audit, findings, families.head(max(0, top)))
-    confirmed = entries(audit, findings, by_rate(findings, now.verdicts).head(max(0, top)))
+    most = len(findings) if top is None else max(0, top)
+    listed = entries(audit, findings, families.head(most), VALUES if lines else 5)
+    confirmed = entries(audit, findings, by_rate(findings, now.verdicts).head(most), VALUES if lines else 5)
     attach([*listed, *confirmed], now, told)
+    page = _whole(audit, now, families, [*listed, *confirmed], lines) if lines else {}
     return {
         "version": VERSION,
         "tool": str(audit.manifest.get("tool", "")),
@@ -79,6 +88,25 @@ def summary(audit: Audit, top: int = 20) -> dict[str, Any]:
             *_about(len(findings), bool(told)),
         ],
         "next": _next_for_report(audit, listed, confirmed, bool(told)),
+        **page,
+    }
+
+
+def _whole(
+    audit: Audit, now: Judged, families: pl.DataFrame, shown: Sequence[dict[str, Any]], lines: int
+) -> dict[str, Any]:
+    """What a page shows beyond a list: "overview", "listing" (of at most so many lines), and "cards", the entries
+    `shown`, each once, with their "members" and "samples"."""
+    cards = list({entry["fingerprint"]: entry for entry in shown}.values())
+    clusters = [{key: card[key] for key in ("cluster_id", "kind", "n_rows", "n_texts")} for card in cards]
+    found = members_of(audit, clusters, CARD_MEMBERS) if cards else []
+    drawn = samples_of(audit, [card["fingerprint"] for card in cards], CARD_SAMPLES)
+    for card, members_, samples_ in zip(cards, found, drawn, strict=True):
+        card.update(members=members_, samples=samples_)
+    return {
+        "overview": overview(audit, now.findings),
+        "listing": listing(audit, now, families, lines),
+        "cards": cards,
     }
 
 
@@ -110,7 +138,7 @@ def finding(audit: Audit, cluster: int | str, most_members: int = 10) -> dict[st
     """
     now = judged(audit)
     chosen = find(audit.folder, now.findings, cluster)
-    entry = entries(audit, now.findings, chosen, values=20)[0]
+    entry = entries(audit, now.findings, chosen, VALUES)[0]
     attach([entry], now, runs(audit, now.verdicts))
     pictures = max(PICTURES, most_members) if most_members else 0
     return {

@@ -137,8 +137,30 @@ def counts(findings: pl.DataFrame, verdicts: pl.DataFrame) -> dict[str, int]:
 def samples(audit: Audit, fingerprint: str, most: int) -> dict[str, Any]:
     """Up to `most` pictures that were generated for a finding: {"total", "shown"}; copies first, one prompt after
     the other."""
-    frame = audit.collect(audit.scan("samples").filter(pl.col("fingerprint") == fingerprint), "samples")
+    frame = _samples(audit, [fingerprint])
+    return {"total": len(frame), "shown": _plain_samples(frame.head(most))}
+
+
+def samples_of(audit: Audit, fingerprints: Sequence[str], most: int) -> list[dict[str, Any]]:
+    """`samples` of several findings in one pass, up to `most` of each model."""
+    by_finding = {key[0]: rows for key, rows in _samples(audit, fingerprints).group_by("fingerprint")}
+    out = []
+    for fingerprint in fingerprints:
+        if (rows := by_finding.get(fingerprint)) is None:
+            out.append({"total": 0, "shown": []})
+            continue
+        few = rows.group_by("model", maintain_order=True).head(most)
+        out.append({"total": len(rows), "shown": _plain_samples(few.select(rows.columns))})
+    return out
+
+
+def _samples(audit: Audit, fingerprints: Sequence[str]) -> pl.DataFrame:
+    """SAMPLES of findings in the order they are shown: copies first, one prompt after the other."""
+    wanted = pl.Series(fingerprints, dtype=pl.String).implode()
+    frame = audit.collect(audit.scan("samples").filter(pl.col("fingerprint").is_in(wanted)), "samples")
     rank = pl.col("copied").replace_strict(COPIED, (0, 1, 3, 2), default=4, return_dtype=pl.UInt8)
-    found = frame.sort("model", rank, "prompt_kind", "prompt", "distance", "path", nulls_last=True).head(most)
-    shown = [{**row, "distance": plain(row["distance"])} for row in found.drop("fingerprint").to_dicts()]
-    return {"total": len(frame), "shown": shown}
+    return frame.sort("model", rank, "prompt_kind", "prompt", "distance", "path", nulls_last=True)
+
+
+def _plain_samples(rows: pl.DataFrame) -> list[dict[str, Any]]:
+    return [{**row, "distance": plain(row["distance"])} for row in rows.drop("fingerprint").to_dicts()]

@@ -150,8 +150,8 @@ def test_commands_are_never_wrapped(here: Path) -> None:
 
 def test_an_unknown_format_is_refused(audit: Audit) -> None:
     with pytest.raises(UsageError) as caught:
-        render_report(audit, "html")
-    assert caught.value.why == "known: terminal, md, json"
+        render_report(audit, "pdf")
+    assert caught.value.why == "known: terminal, md, json, html"
 
 
 def test_json_does_not_import_rich(audit: Audit) -> None:
