@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 NAME = "clean.json"
 WORK = ".work"
+DATA = "data"  # where the copies lie, apart from the lists: other tools read whole folders
 REMOVED, PLAN, KEEP, KEEP_NPY = "removed.csv", "plan.csv", "keep.parquet", "keep.npy"
 LISTS = (REMOVED, PLAN, KEEP, KEEP_NPY)
 DONE, RUNNING = "complete", "running"

@@ -11,7 +11,7 @@ from memaudit.clean import journal as journals
 from memaudit.clean.acting import acting
 from memaudit.clean.copies import COPIED, copy_without, names_of
 from memaudit.clean.decisions import decide, write_decisions
-from memaudit.clean.journal import begin, key_of
+from memaudit.clean.journal import DATA, begin, key_of
 from memaudit.clean.lists import gone_of, write_keep, write_removed
 from memaudit.errors import EXIT_INTERRUPTED, BadInput, UsageError
 from memaudit.interrupt import interruptible
@@ -105,7 +105,7 @@ def _copy_all(audit: Audit, decisions: Path, journal: Journal, progress: Progres
     choice = ColumnChoice.of(audit.manifest.get("config", {}))
     with progress.stage("copying", int(files["rows"].sum())) as advance:
         for (file, path, n_rows), name in zip(
-            files.select("file", "path", "rows").iter_rows(), names_of(files["path"].to_list()), strict=True
+            files.select("file", "path", "rows").iter_rows(), _names(files["path"].to_list()), strict=True
         ):
             source = source_of(path)
             if source.format not in COPIED:
@@ -118,6 +118,11 @@ def _copy_all(audit: Audit, decisions: Path, journal: Journal, progress: Progres
                 _assert_whole(path, n_rows, counts, len(gone))
                 journal.finish_file(str(name), *counts)
             advance(n_rows)
+
+
+def _names(paths: list[str]) -> list[Path]:
+    """Of the copies, below the folder."""
+    return [Path(DATA, name) for name in names_of(paths)]
 
 
 def _assert_whole(path: str, n_rows: int, counts: tuple[int, int], n_gone: int) -> None:
@@ -175,8 +180,8 @@ def _refuse_inside(audit: Audit, folder: Path) -> None:
     """Raise UsageError where a copy would lie on an original, or in the audit."""
     target = folder.resolve()
     paths = audit.frame("files")["path"].to_list()
-    for path, name in zip(paths, names_of(paths), strict=True):
-        if (target / name).resolve() == Path(path).resolve():
+    for path, name in zip(paths, _names(paths), strict=True):
+        if (target / name).resolve() == Path(path).resolve() or target == Path(path).resolve().parent:
             raise UsageError(f"{folder} holds the originals", "the input is never overwritten", "another -o")
     if target == audit.folder.resolve() or audit.folder.resolve() in target.parents:
         raise UsageError(f"{folder} is the audit or lies in it", "an audit holds nothing else", "another -o")

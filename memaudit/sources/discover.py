@@ -25,6 +25,8 @@ from memaudit.sources.files import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+CLEANED = "clean.json"  # what `memaudit clean` calls its journal
+
 DOWNLOADS = {
     "s3": "aws s3 cp --recursive {url} data/",
     "gs": "gcloud storage cp -r {url} data/",
@@ -101,6 +103,8 @@ def _inside(folder: Path, skip: frozenset[Path]) -> Iterator[Source]:
         if _is_audit(here):
             continue
         files, folders = _listing(here)
+        if CLEANED in files:  # beside the data lie lists of rows
+            files = []
         yield from _of_files(here, files)
         for name in folders:
             real = (here / name).resolve()

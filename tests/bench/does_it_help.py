@@ -53,8 +53,8 @@ def make_arms(world: Path, seed: int) -> None:
     rows = {
         "a": every,
         "b": deduplicated(by_text),
-        "c": pl.read_parquet(out / "cleaned-c" / "captions.parquet", columns=["uid"])["uid"].to_list(),
-        "d": pl.read_parquet(out / "cleaned-d" / "bare.parquet", columns=["uid"])["uid"].to_list(),
+        "c": pl.read_parquet(out / "cleaned-c" / "data" / "captions.parquet", columns=["uid"])["uid"].to_list(),
+        "d": pl.read_parquet(out / "cleaned-d" / "data" / "bare.parquet", columns=["uid"])["uid"].to_list(),
     }
     rows["e"] = sorted(Random(f"{seed}/random").sample(every, len(rows["c"])))
     for arm, uids in rows.items():

@@ -32,6 +32,7 @@ sys.path.append(str(Path(__file__).parent.parent.parent / "sample_data" / "world
 
 N_CONTROLS = 100
 FIRST_SEED, CONTROL_SEED = 9_000, 8_000
+AT_ONCE = 16
 STEPS_OF_LOSS = 20  # timesteps at which a held-out pair is tried, each with a noise of its own
 
 
@@ -41,7 +42,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--json", type=Path, required=True)
-    parser.add_argument("--samples", type=int, default=4, help="pictures of a prompt")
+    parser.add_argument("--samples", type=int, default=2, help="pictures of a prompt")
     args = parser.parse_args()
     torch.set_num_threads(1)
     began = time.process_time()
@@ -54,9 +55,11 @@ def main() -> None:
         load(str(args.world / "model"), "cpu", None, steps=STEPS, guidance=GUIDANCE), controls, source, len(cases)
     )
     model = load(str(args.model), "cpu", None, steps=STEPS, guidance=GUIDANCE)
+    prompts = [case.caption for case in cases for _ in range(args.samples)]
+    pictures = draw(model, prompts, [FIRST_SEED + s for _ in cases for s in range(args.samples)])
     out = []
     for i, case in enumerate(cases):
-        drawn = draw(model, [case.caption] * args.samples, FIRST_SEED)
+        drawn = pictures[i * args.samples : (i + 1) * args.samples]
         gallery = source.gallery([i], model.size, 64)
         standard = originals(gallery.pictures, tuple(gallery.names))
         limits = calibrate(ruler, standard, ruler.own(len(standard))).limits
@@ -74,14 +77,19 @@ def main() -> None:
     args.json.write_text(json.dumps(result))
 
 
-def draw(model: Model, prompts: list[str], seed: int) -> np.ndarray:
-    return sample(model, prompts, [seed + i for i in range(len(prompts))], region=False).pictures
+def draw(model: Model, prompts: list[str], seeds: list[int]) -> np.ndarray:
+    """uint8 (n, H, W, 3), `AT_ONCE` at a time."""
+    parts = [
+        sample(model, prompts[i : i + AT_ONCE], seeds[i : i + AT_ONCE], region=False).pictures
+        for i in range(0, len(prompts), AT_ONCE)
+    ]
+    return np.concatenate(parts)
 
 
 def controls_of(model: Model, controls: list[Any], source: WorldPictures, first: int) -> Controls:
     """Pictures of unique captions by the model of the whole set, beside their own."""
     some = controls[:N_CONTROLS]
-    drawn = draw(model, [caption for caption, _ in some], CONTROL_SEED)
+    drawn = draw(model, [caption for caption, _ in some], [CONTROL_SEED + i for i in range(len(some))])
     gallery = source.one_each(range(first, first + len(some)), model.size)
     return Controls(drawn, np.arange(len(some)), gallery.pictures, gallery.text_ids.astype(np.int64) - first)
 

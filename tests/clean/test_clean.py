@@ -65,7 +65,10 @@ def test_rows_add_up_and_what_is_left_repeats_no_more_than_allowed(
         assert before == [Path(folder, name).read_bytes() for name in ("one.parquet", "two.csv")]
         removed = pl.read_csv(out / "removed.csv", schema_overrides={"id": pl.String, "template": pl.String})
         kept = pl.read_parquet(out / "keep.parquet")
-        copies = [pl.read_parquet(out / "one.parquet"), pl.read_csv(out / "two.csv", infer_schema=False)]
+        copies = [
+            pl.read_parquet(out / "data" / "one.parquet"),
+            pl.read_csv(out / "data" / "two.csv", infer_schema=False),
+        ]
         originals = [
             pl.read_parquet(Path(folder, "one.parquet")),
             pl.read_csv(Path(folder, "two.csv"), infer_schema=False),
@@ -129,7 +132,7 @@ ALL = CleanConfig("info")
 def test_one_row_of_each_picture_stays(tmp_path: Path) -> None:
     audit = audited(repeated(tmp_path), hash_column="md5")
     clean(audit, tmp_path / "out", ALL)
-    left = pl.read_parquet(tmp_path / "out" / "set.parquet")
+    left = pl.read_parquet(tmp_path / "out" / "data" / "set.parquet")
     assert left["md5"].n_unique() == len(left) == 24
 
 
@@ -138,7 +141,7 @@ def test_the_row_with_the_highest_value_stays(tmp_path: Path) -> None:
     whole = pl.read_parquet(tmp_path / "set.parquet")
     for sign, best in (("", pl.max("score")), ("-", pl.min("score"))):
         clean(audit, tmp_path / f"out{sign}", CleanConfig("info", keep_by=f"{sign}score"))
-        left = pl.read_parquet(tmp_path / f"out{sign}" / "set.parquet")
+        left = pl.read_parquet(tmp_path / f"out{sign}" / "data" / "set.parquet")
         expected = whole.group_by("md5").agg(best).sort("md5")
         assert left.select("md5", "score").sort("md5").equals(expected)
 
@@ -149,7 +152,7 @@ def test_resolution_is_width_times_height(tmp_path: Path) -> None:
     )
     audit = audited(path)
     clean(audit, tmp_path / "out", CleanConfig("info", keep_by="resolution"))
-    assert pl.read_parquet(tmp_path / "out" / "set.parquet")["width"].to_list() == [10]
+    assert pl.read_parquet(tmp_path / "out" / "data" / "set.parquet")["width"].to_list() == [10]
 
 
 def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -167,7 +170,7 @@ def test_without_pictures_there_is_only_a_plan(tmp_path: Path) -> None:
     assert len(pl.read_csv(tmp_path / "out" / "plan.csv")) == 29
     again = clean(audit, tmp_path / "out", CleanConfig("info", captions_only=True))  # a plan is no reason to refuse
     assert again.summary["status"] == "cleaned"
-    assert len(pl.read_parquet(tmp_path / "out" / "set.parquet")) == 9
+    assert len(pl.read_parquet(tmp_path / "out" / "data" / "set.parquet")) == 9
 
 
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
@@ -197,7 +200,7 @@ def test_schema_order_and_storage_stay(tmp_path: Path) -> None:
     pq.write_table(table, path, row_group_size=1_024, compression=codecs)
     audit = audited(path, hash_column="phash")
     clean(audit, tmp_path / "out", ALL)
-    old, new = pq.ParquetFile(path), pq.ParquetFile(tmp_path / "out" / "set.parquet")
+    old, new = pq.ParquetFile(path), pq.ParquetFile(tmp_path / "out" / "data" / "set.parquet")
     gone = pl.read_csv(tmp_path / "out" / "removed.csv")["row"].to_numpy()
     assert len(gone)
     assert new.schema_arrow.equals(old.schema_arrow, check_metadata=True)
@@ -215,8 +218,8 @@ def test_a_file_without_removed_rows_is_the_same_to_the_byte(tmp_path: Path) -> 
     pl.DataFrame({"caption": ["said over and over again here"] * 9, "url": ["u"] * 9}).write_parquet(data / "x.parquet")
     audit = scan([str(data)], tmp_path / "audit", ScanConfig()).audit
     clean(audit, tmp_path / "out", ALL)
-    assert (tmp_path / "out" / "a" / "x.parquet").read_bytes() == (data / "a" / "x.parquet").read_bytes()
-    assert len(pl.read_parquet(tmp_path / "out" / "x.parquet")) == 1
+    assert (tmp_path / "out" / "data" / "a" / "x.parquet").read_bytes() == (data / "a" / "x.parquet").read_bytes()
+    assert len(pl.read_parquet(tmp_path / "out" / "data" / "x.parquet")) == 1
 
 
 def test_json_lines_and_csv_keep_their_bytes(tmp_path: Path) -> None:
@@ -229,9 +232,9 @@ def test_json_lines_and_csv_keep_their_bytes(tmp_path: Path) -> None:
     (data / "b.csv").write_bytes(odd)
     audit = scan([str(data)], tmp_path / "audit", ScanConfig()).audit
     summary = clean(audit, tmp_path / "out", ALL).summary
-    assert gzip.decompress((tmp_path / "out" / "a.jsonl.gz").read_bytes()) == lines[0] + b"\nno object\n"
+    assert gzip.decompress((tmp_path / "out" / "data" / "a.jsonl.gz").read_bytes()) == lines[0] + b"\nno object\n"
     expected = b'caption,url,note\n"said over and over, again",v,\xff0\na,b\n'  # a malformed line is no duplicate
-    assert (tmp_path / "out" / "b.csv").read_bytes() == expected
+    assert (tmp_path / "out" / "data" / "b.csv").read_bytes() == expected
     assert summary["rows"] == summary["kept"] + summary["removed"] == 12
 
 
@@ -325,7 +328,7 @@ def test_another_cleaning_is_replaced_only_when_asked(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="another cleaned dataset"):
         clean(audit, tmp_path / "out", CleanConfig("info", captions_only=True))
     clean(audit, tmp_path / "out", CleanConfig("info", captions_only=True), fresh=True)
-    assert len(pl.read_parquet(tmp_path / "out" / "set.parquet")) == 21
+    assert len(pl.read_parquet(tmp_path / "out" / "data" / "set.parquet")) == 21
 
 
 def test_a_journal_cannot_lead_out_of_the_folder(tmp_path: Path) -> None:
@@ -349,7 +352,7 @@ def test_a_file_that_changed_since_the_scan_is_refused(tmp_path: Path) -> None:
 def test_uids_of_datacomp_become_its_array(tmp_path: Path) -> None:
     audit = audited(repeated(tmp_path), hash_column="md5")
     clean(audit, tmp_path / "out", ALL)
-    kept = pl.read_parquet(tmp_path / "out" / "set.parquet")["uid"].to_list()
+    kept = pl.read_parquet(tmp_path / "out" / "data" / "set.parquet")["uid"].to_list()
     array = np.load(tmp_path / "out" / "keep.npy")
     assert array.dtype == np.dtype("u8,u8")
     assert [f"{a:016x}{b:016x}" for a, b in array.tolist()] == sorted(kept)
@@ -399,7 +402,8 @@ def test_scanned_again_nothing_that_went_is_there_more_often_than_kept(tmp_path:
     clean(audit, tmp_path / "out", CleanConfig(keep=2))
     removed = pl.read_csv(tmp_path / "out" / "removed.csv").select("fingerprint", "kind").unique()
     assert set(removed["kind"]) >= {"exact", "template"}
-    again = scan([str(tmp_path / "out" / "captions.parquet")], tmp_path / "again", ScanConfig(hash_column="md5")).audit
+    again = scan([str(tmp_path / "out")], tmp_path / "again", ScanConfig(hash_column="md5")).audit  # not the lists
+    assert len(again.frame("files")) == 1
     found = again.frame("findings").join(removed.drop("kind").unique(), on="fingerprint")
     templates = found.filter(pl.col("kind") == "template")
     assert (templates["n_rows"] <= 2).all()
