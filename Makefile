@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo demo-verify test lint format bench fit verify-published clean
+.PHONY: help demo demo-verify test lint format bench fit verify-published experiment clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -56,6 +56,9 @@ fit: .venv/.dev  ## fit the ranking to labelled captions: make fit DATA="labelle
 
 verify-published: .venv/.dev  ## ask SD 1.4 for the published prompts; needs your network and your GPU (docs/verify.md)
 	$(BIN)/python -m tests.bench.verify_published $(if $(MODEL),--model $(MODEL)) $(if $(DATA),--data $(DATA)) $(PUBLISHED)
+
+experiment: .venv/.dev  ## does cleaning help? trains 15 small models: three hours on two cores (docs/does-it-help.md)
+	$(BIN)/python -m tests.bench.does_it_help $(or $(FOLDER),demo/experiment) $(EXPERIMENT)
 
 clean:  ## remove the virtual environments and what demo wrote
 	rm -rf .venv .bench-venv demo blocklist.csv blocklist-world.csv

@@ -117,7 +117,7 @@ def write_keep(audit: Audit, choice: ColumnChoice, decisions: Path, folder: Path
         for file, path, n_rows in audit.frame("files").select("file", "path", "rows").iter_rows():
             gone = gone_of(decisions, file)
             for rows, ids in _ids(path, choice, n_rows):
-                stays = ~np.isin(rows, gone)
+                stays = ~among(rows, gone)
                 frame = pl.DataFrame({"file": path, "row": rows[stays], "id": ids.filter(pl.Series(stays))})
                 frame = frame.select(pl.col(name).cast(kind) for name, kind in KEEP.items())
                 writer.write(frame)
@@ -127,6 +127,16 @@ def write_keep(audit: Audit, choice: ColumnChoice, decisions: Path, folder: Path
         return False
     _write_npy(np.concatenate(uids), folder / "keep.npy")
     return True
+
+
+def among(rows: np.ndarray, some: np.ndarray) -> np.ndarray:
+    """bool (n,): which of `rows` are in `some`; both ascending and distinct."""
+    out = np.zeros(len(rows), np.bool_)
+    if len(rows):
+        low, high = np.searchsorted(some, [rows[0], rows[-1] + np.uint64(1)])
+        at = np.searchsorted(rows, some[low:high])
+        out[at[rows[at] == some[low:high]]] = True
+    return out
 
 
 def _ids(path: str, choice: ColumnChoice, n_rows: int) -> Iterator[tuple[np.ndarray, pl.Series]]:

@@ -27,6 +27,7 @@ from memaudit.audit import scan
 from memaudit.clean.run import clean
 from memaudit.clean.settings import CleanConfig
 from memaudit.config import ScanConfig
+from tests.bench.helped_page import plot, table
 
 if TYPE_CHECKING:
     from memaudit.store import Audit
@@ -120,12 +121,10 @@ def main() -> None:
         if wanted("measure"):
             list(pool.map(lambda run: measure(folder, *run), runs))
     if wanted("page"):
-        from tests.bench.helped_page import page
-
         found = {run: json.loads((folder / str(run[0]) / f"{run[1]}.json").read_text()) for run in runs}
-        rows = {run: (folder / str(run[0]) / f"{run[1]}.parquet") for run in runs}
-        (ROOT / "docs" / "does-it-help.svg").write_text(page.plot(found))  # type: ignore[attr-defined]
-        print(page.table(found, rows))  # type: ignore[attr-defined]
+        rows = {run: folder / str(run[0]) / f"{run[1]}.parquet" for run in runs}
+        (ROOT / "docs" / "does-it-help.svg").write_text(plot(found))
+        print(table(found, rows))
 
 
 if __name__ == "__main__":
