@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 
 import click
@@ -79,11 +80,9 @@ def clean(
 
 
 def _next(summary: dict[str, object], audit: str, output: str | None) -> list[str]:
-    import shlex
-
     if summary["status"] == "plan":
         command = ["memaudit", "clean", audit, "-o", output or "DIR", "--captions-only"]
         return [f"next  {shlex.join(command)}"]
     if summary["status"] == "cleaned" and output:
-        return [f"next  {shlex.join(['memaudit', 'scan', output, '-o', 'audit-of-cleaned'])}"]
+        return [f"next  {shlex.join(['memaudit', 'scan', output, '-o', f'{output}-audit', '--baseline', audit])}"]
     return []
