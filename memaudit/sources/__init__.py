@@ -12,6 +12,7 @@ from memaudit.sources.jsonl import JsonlReader
 from memaudit.sources.parquet import ParquetReader
 from memaudit.sources.pictures import PicturesReader
 from memaudit.sources.separated import SeparatedReader
+from memaudit.sources.tars import TarReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,6 +24,7 @@ _READERS: Mapping[str, Callable[[Source, ColumnChoice], Reader]] = {
     "csv": SeparatedReader,
     "jsonl": JsonlReader,
     "pictures": PicturesReader,
+    "tar": TarReader,
 }
 
 

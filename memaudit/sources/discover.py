@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from memaudit.errors import BadInput
 from memaudit.sources.files import (
     PICTURES,
+    TABLES,
     Source,
     is_hidden,
     known_suffixes,
@@ -21,6 +22,7 @@ from memaudit.sources.files import (
     table_format,
     unreadable,
 )
+from memaudit.sources.storage import COMPRESSED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -47,8 +49,16 @@ def discover(data: Sequence[str], exclude: Sequence[Path] = ()) -> list[Source]:
         for source in sorted(_behind(argument, skip), key=lambda source: source.path):
             found.setdefault((Path(source.path).resolve(), source.format), source)
     tables = {path.with_suffix("") for path, kind in found if kind == "parquet"}
-    # img2dataset writes 00000.parquet beside 00000/ with the same captions as .txt files.
-    return [source for (path, kind), source in found.items() if kind != "pictures" or path not in tables]
+    # img2dataset writes 00000.parquet beside 00000/ or 00000.tar with the same captions as .txt files.
+    return [
+        source for (path, kind), source in found.items() if kind not in ("pictures", "tar") or shard(path) not in tables
+    ]
+
+
+def shard(path: Path) -> Path:
+    """What img2dataset calls a shard: the path of a table or an archive less its suffixes."""
+    stem = path.with_suffix("") if path.suffix.lower() in COMPRESSED else path
+    return stem.with_suffix("") if stem.suffix.lower() in TABLES else path
 
 
 def _behind(argument: str, skip: frozenset[Path]) -> list[Source]:
@@ -71,8 +81,8 @@ def _behind(argument: str, skip: frozenset[Path]) -> list[Source]:
 
 def _named(path: Path) -> Source:
     """The source of a file that the user named."""
-    if path.suffix.lower() == ".tar":
-        return _table(_beside_tar(path))
+    if table_format(path.name) == "tar":
+        return _table(_beside_tar(path) or path)
     if table_format(path.name) is not None:
         return _table(path)
     hint = "convert it to one of these, or leave it out"
@@ -127,12 +137,10 @@ def _listing(folder: Path) -> tuple[list[str], list[str]]:
 
 
 def _of_files(folder: Path, names: Sequence[str]) -> Iterator[Source]:
-    """The tables and pictures among files of one folder; a tar without a parquet is an error rather than a gap."""
+    """The tables and pictures among files of one folder."""
     for name in names:
         if table_format(name) is not None:
             yield _table(folder / name)
-        elif name.lower().endswith(".tar"):
-            _beside_tar(folder / name)
     if pairs := pair_up(list(names)):
         yield Source(str(folder), "pictures", sum(_size(folder / text) for text in {pair.text for pair in pairs}))
 
@@ -144,15 +152,10 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _beside_tar(path: Path) -> Path:
+def _beside_tar(path: Path) -> Path | None:
     """The parquet that img2dataset wrote beside a tar; it holds the tar's captions."""
-    for suffix in (".parquet", ".pq"):
-        if (table := path.with_suffix(suffix)).is_file():
-            return table
-    hint = f"unpack it (tar -xf {shlex.quote(shown(path.name))}), or name the other files one by one"
-    raise BadInput(
-        f"{shown(str(path))}: tar archives are not supported yet", "no parquet of the same name beside it", hint
-    )
+    beside = (shard(path).with_name(shard(path).name + suffix) for suffix in (".parquet", ".pq"))
+    return next((table for table in beside if table.is_file()), None)
 
 
 def _is_audit(folder: Path) -> bool:
@@ -177,7 +180,7 @@ def _matching(pattern: str, skip: frozenset[Path]) -> list[Source]:
     folders = [path for path in paths if path.is_dir()]
     files = [path for path in paths if not path.is_dir()]
     sources = [source for folder in folders for source in _inside(folder, skip)]
-    sources += [_named(path) for path in files if table_format(path.name) or path.suffix.lower() == ".tar"]
+    sources += [_named(path) for path in files if table_format(path.name)]
     if sources:
         return sources
     if not paths:

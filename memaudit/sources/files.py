@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from memaudit.errors import BadInput
+from memaudit.sources.storage import COMPRESSED, TAR_GZ, opened, packing, unpacked
 
 TABLES = {
     ".parquet": "parquet",
@@ -18,8 +19,10 @@ TABLES = {
     ".tsv": "csv",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
+    ".tar": "tar",
+    ".tgz": "tar",
 }
-COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}  # text formats only
+BOM = b"\xef\xbb\xbf"
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".avif", ".jxl", ".tif", ".tiff"})
 
 EDGE = 1 << 20  # bytes of a file's start or end that a fingerprint covers
@@ -65,17 +68,17 @@ def _hash_edges(path: str, digest: hashlib.blake2b, first: bool) -> None:
 
 
 def table_format(name: str) -> str | None:
-    """The format that a file name promises, or None: "A.CSV.gz" is "csv". Only text formats may be compressed."""
+    """The format that a file name promises, or None: "A.CSV.gz" is "csv". Text and archives may be compressed."""
     stem, suffix = os.path.splitext(name.lower())  # noqa: PTH122 (a name, not a path: "..csv" and friends)
     if suffix in COMPRESSED:
         inner = TABLES.get(os.path.splitext(stem)[1])  # noqa: PTH122
-        return None if inner == "parquet" else inner
+        return None if inner == "parquet" or stem.endswith(TAR_GZ) else inner
     return TABLES.get(suffix)
 
 
 def known_suffixes() -> str:
     """What a message lists as readable."""
-    return f"{' '.join(TABLES)} (text also with {' '.join(COMPRESSED)}), folders"
+    return f"{' '.join(TABLES)} (text and tar also with {' '.join(COMPRESSED)}), folders"
 
 
 @dataclass(frozen=True)
@@ -109,13 +112,16 @@ def is_hidden(name: str) -> bool:
 
 
 def open_stream(path: str) -> pa.NativeFile:
-    """The file's bytes from the start, decompressed by its suffix. Raises OSError.
+    """The file's bytes from the start, decompressed by its suffix. Raises OSError."""
+    return unpacked(opened(path), packing(path))
 
-    The path goes to Arrow as bytes: names that are not UTF-8 exist.
-    """
-    file = pa.OSFile(os.fsencode(path))
-    codec = COMPRESSED.get(Path(path).suffix.lower())
-    return pa.CompressedInputStream(file, codec) if codec else file
+
+def caption_of(text: bytes) -> bytes:
+    """What a whole file says as a caption: without byte order mark, and without space at its ends."""
+    try:
+        return text.removeprefix(BOM).decode("utf-8").strip().encode("utf-8")
+    except UnicodeDecodeError:
+        return text.removeprefix(BOM).strip()
 
 
 def unreadable(path: str, error: Exception) -> BadInput:

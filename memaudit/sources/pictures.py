@@ -12,7 +12,7 @@ import pyarrow as pa
 from memaudit.errors import BadInput
 from memaudit.sources.batches import after, as_text, gather_captions, gather_images, make_batch, split, stream_captions
 from memaudit.sources.columns import Columns
-from memaudit.sources.files import picture_pairs, shown, unreadable
+from memaudit.sources.files import caption_of, picture_pairs, shown, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from memaudit.sources.files import Pair, Source
 
 FILES_PER_BATCH = 4096
-BOM = b"\xef\xbb\xbf"
 REPEATS = re.compile(r"(\d{1,6})_")
 """How fine-tuners say how often a folder's pictures are seen in an epoch: "10_ohwx man"."""
 
@@ -93,13 +92,9 @@ class PicturesReader:
 
     def _caption(self, pair: Pair) -> bytes | None:
         try:
-            raw = Path(self.path, pair.text).read_bytes()
+            return caption_of(Path(self.path, pair.text).read_bytes())
         except OSError:
             return None
-        try:
-            return raw.removeprefix(BOM).decode("utf-8").strip().encode("utf-8")
-        except UnicodeDecodeError:
-            return raw.removeprefix(BOM).strip()
 
 
 def folder_repeats(path: str) -> int | None:
