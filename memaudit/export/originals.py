@@ -14,9 +14,8 @@ import polars as pl
 import pyarrow as pa
 
 from memaudit.errors import BadInput
-from memaudit.sources import Batch, ColumnChoice, Source, open_source, shown
+from memaudit.sources import Batch, ColumnChoice, open_source, shown, source_at
 from memaudit.sources.batches import decoded
-from memaudit.sources.files import table_format
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,7 +95,7 @@ class Originals:
 
     def _open(self, file: int) -> Iterator[Batch]:
         path = self.paths[file]
-        source = Source(path, table_format(path) or "pictures", 1)  # of the size readers ask whether it is zero
+        source = source_at(path)
         if self._known.get(path) not in (None, source.fingerprint()):
             raise BadInput(f"{shown(path)} has changed", "it has changed since the scan")
         yield from open_source(source, self._choice).batches()

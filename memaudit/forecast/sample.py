@@ -16,7 +16,7 @@ import pyarrow as pa
 from memaudit.errors import BadInput
 from memaudit.sources import open_source
 from memaudit.sources.files import unreadable
-from memaudit.sources.storage import opened, packing, unpacked
+from memaudit.sources.storage import buffered, opened, packing, unpacked
 from memaudit.sources.tars import TarReader
 from memaudit.text.arrow import buffers
 from memaudit.text.lexer import lex_buffers
@@ -141,14 +141,16 @@ def _note(source: Source, error: BadInput) -> tuple[str, str, str]:
 
 
 def _estimated_rows(source: Source, reader: Reader) -> int:
-    """Records of an archive, judged by its first ones; of a text file its size over the bytes on disk that a line of its
-    head takes, breaks in values too."""
+    """Records of an archive, judged by its first ones; of a text file its size over the bytes on disk that a line
+    of its head takes, breaks in values too."""
     if isinstance(reader, TarReader):
         return reader.estimated_rows(source.size)
     try:
         with opened(source.path) as file:
-            head: bytes = unpacked(file, packing(source.path)).read(HEAD)
-            read = file.tell()
+            packed = buffered(file)
+            stream = unpacked(packed, packing(source.path))  # closes what it reads when it is let go
+            head: bytes = stream.read(HEAD)
+            read = packed.tell()
     except (OSError, pa.ArrowException) as error:
         raise unreadable(source.path, error) from error
     lines = head.count(b"\n") + (not head.endswith(b"\n"))

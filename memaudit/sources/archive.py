@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from memaudit.sources.storage import is_remote, opened, packing, unpacked
+from memaudit.sources.storage import FAR, buffered, is_remote, opened, packing, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BLOCK = 512  # tar's own
-NEAR, FAR, PACKED = 8 << 10, 8 << 20, 1 << 20  # bytes read at once: from a disk, from a store, of a compressed archive
+NEAR, PACKED = 8 << 10, 1 << 20  # bytes read at once: from a disk, of a compressed archive
 MOST_META = 1 << 20  # bytes of a long name or of a member's attributes
 ZERO = bytes(BLOCK)
 CUT = "it is cut off"
@@ -47,7 +47,7 @@ class Window:
     def __init__(self, file: pa.NativeFile, block: int, codec: str | None) -> None:
         self._file, self._block, self.is_packed = file, block, codec is not None
         self.end = None if codec else file.size()  # None: only reading tells
-        self._stream = unpacked(file, codec) if codec else file
+        self._stream = unpacked(buffered(file), codec) if codec else file
         self._start = self._stop = 0
         self._held = b""
 

@@ -11,8 +11,9 @@ import pyarrow as pa
 from memaudit.errors import BadInput
 from memaudit.sources.batches import after, gather_captions, gather_images, make_batch, split, stream_captions
 from memaudit.sources.columns import find_columns
-from memaudit.sources.files import BOM, open_stream, shown, unreadable
+from memaudit.sources.files import BOM, shown, unreadable
 from memaudit.sources.objects import ObjectParser, fields_of, object_on
+from memaudit.sources.storage import open_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,8 +14,8 @@ import pyarrow.csv as pc
 from memaudit.errors import BadInput
 from memaudit.sources.batches import after, gather_captions, gather_images, make_batch, split, stream_captions
 from memaudit.sources.columns import find_columns
-from memaudit.sources.files import BOM, open_stream, shown, unreadable
-from memaudit.sources.storage import COMPRESSED
+from memaudit.sources.files import BOM, refusal, shown, unreadable
+from memaudit.sources.storage import COMPRESSED, open_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,6 +64,8 @@ class SeparatedReader:
                     done = numbering.next
                 break
             except (OSError, pa.ArrowException) as error:
+                if refused := refusal(self.path, error):
+                    raise refused from error
                 if "straddling" not in str(error) or block == BLOCKS[-1]:
                     raise self._damaged(error, done) from error
         if numbering.unclosed is not None:
