@@ -45,7 +45,7 @@ from memaudit.rank import TEMPLATE, Scores
 from memaudit.readback import Library
 from memaudit.repeats import as_trained
 from memaudit.scratch import KeptSteps, read_column
-from memaudit.sources import ColumnChoice, Source, discover, shown
+from memaudit.sources import ColumnChoice, Source, discover, fingerprints, shown
 from memaudit.suppression import entries_of, flag_stored
 from memaudit.writeout import count, forget_read, write_frames
 
@@ -171,13 +171,14 @@ def _refuse_nothing(audit: store.Audit, tally: Tally) -> None:
 
 def _inputs(sources: list[Source]) -> list[dict[str, Any]]:
     """What identifies each input, for the manifest."""
-    return [{"path": s.path, "size": s.size, "fingerprint": s.fingerprint()} for s in sources]
+    found = zip(sources, fingerprints(sources), strict=True)
+    return [{"path": source.path, "size": source.size, "fingerprint": fingerprint} for source, fingerprint in found]
 
 
 def _refuse_changed(audit: store.Audit, sources: list[Source], hint: str) -> None:
     """Raise BadInput when an input is no longer what it was when the scan began: two states of it would be mixed."""
-    for source, begun in zip(sources, audit.manifest["inputs"], strict=True):
-        if source.fingerprint() != begun["fingerprint"]:
+    for source, begun, now in zip(sources, audit.manifest["inputs"], fingerprints(sources), strict=True):
+        if now != begun["fingerprint"]:
             forget_read(audit.work)
             why = "what was read of it may be from before or from after"
             raise BadInput(f"{shown(source.path)} changed while it was scanned", why, hint)

@@ -52,6 +52,10 @@ class BadInput(MemauditError):
     """A file, a folder or an audit is not what the command needs."""
 
 
+class Unreachable(BadInput):
+    """A store does not answer. A scan stops there instead of taking all files that follow for damaged."""
+
+
 class NoSpace(MemauditError):
     """The disk is full; what was finished is kept and can be resumed."""
 

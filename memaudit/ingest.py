@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from memaudit.detect.exact import TextIndex, copy_pieces
-from memaudit.errors import NoSpace
+from memaudit.errors import NoSpace, Unreachable
 from memaudit.interrupt import undisturbed
 from memaudit.reading import Failed, Opened, read_lexed
 from memaudit.scratch import Column, read_column
@@ -130,7 +130,7 @@ def _read(
                 with undisturbed():
                     reading.take(lexed)
                 advance(len(lexed.bundle.files))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Unreachable):
         with undisturbed():
             reading.note()
         raise

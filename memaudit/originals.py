@@ -14,7 +14,7 @@ import polars as pl
 import pyarrow as pa
 
 from memaudit.errors import BadInput
-from memaudit.sources import Batch, ColumnChoice, open_source, shown, source_of
+from memaudit.sources import Batch, ColumnChoice, open_source, shown, source_at
 from memaudit.sources.batches import decoded
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class Originals:
 
     def _open(self, file: int) -> Iterator[Batch]:
         path = self.paths[file]
-        source = source_of(path)
+        source = source_at(path)
         if self._known.get(path) not in (None, source.fingerprint()):
             raise BadInput(f"{shown(path)} has changed", "it has changed since the scan")
         yield from open_source(source, self._choice).batches()

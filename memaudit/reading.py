@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from memaudit.errors import BadInput
+from memaudit.errors import BadInput, Unreachable
 from memaudit.sources import joined, open_source
 from memaudit.text.arrow import buffers, hash_sites, hash_values
 from memaudit.text.lexer import LexedBatch, lex_buffers
@@ -111,6 +111,8 @@ def _events(
             yield file, Opened(reader.columns)
             for batch in reader.batches(record if file == first else 0):
                 yield file, batch
+        except Unreachable:
+            raise
         except BadInput as error:
             yield file, Failed("; ".join(filter(None, (error.what, error.why))), error.hint)
 

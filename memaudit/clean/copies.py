@@ -12,9 +12,10 @@ import pyarrow as pa
 
 from memaudit.clean.lines import is_blank, pieces
 from memaudit.clean.parquet import copy_parquet
-from memaudit.sources.files import COMPRESSED, open_stream, picture_pairs
+from memaudit.sources.files import picture_pairs
 from memaudit.sources.jsonl import JsonlReader
 from memaudit.sources.separated import SeparatedReader
+from memaudit.sources.storage import COMPRESSED, is_remote, open_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
 
 HEADER = -1  # number of the first record of a CSV file
 
-COPIED = ("parquet", "csv", "jsonl", "pictures")
-"""Formats that are copied; of others only the lists say what stays."""
+
+def is_copied(source: Source) -> bool:
+    """Whether there is a copy of such a source: of tars and of folders of pictures in a store only the lists say what
+    stays."""
+    return source.format in _COPIES or (source.format == "pictures" and not is_remote(source.path))
 
 
 def copy_without(source: Source, choice: ColumnChoice, out: Path, gone: np.ndarray) -> tuple[int, int]:

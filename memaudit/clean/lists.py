@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 
 from memaudit.originals import Originals
-from memaudit.sources import open_source, shown, source_of
+from memaudit.sources import open_source, shown, source_at
 from memaudit.sources.batches import as_text
 from memaudit.sources.parquet import ParquetReader
 from memaudit.writers import opened
@@ -141,7 +141,7 @@ def among(rows: np.ndarray, some: np.ndarray) -> np.ndarray:
 
 def _ids(path: str, choice: ColumnChoice, n_rows: int) -> Iterator[tuple[np.ndarray, pl.Series]]:
     """Record numbers and ids, in order; records that a scan skips too, where the format numbers them without them."""
-    reader = open_source(source_of(path), choice)
+    reader = open_source(source_at(path), choice)
     if isinstance(reader, ParquetReader):
         column = reader.columns.id
         if column is None:

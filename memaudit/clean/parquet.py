@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from memaudit.errors import BadInput
 from memaudit.sources import shown
 from memaudit.sources.parquet import DAMAGE
+from memaudit.sources.storage import opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 BATCH_ROWS = 65_536
 BATCH_BYTES = 64 << 20
 READ_BUFFER = 1 << 20
+BUFFER = 8 << 20
 
 
 def copy_parquet(path: str, out: Path, gone: np.ndarray) -> tuple[int, int]:
@@ -32,10 +34,11 @@ def copy_parquet(path: str, out: Path, gone: np.ndarray) -> tuple[int, int]:
     """
     try:
         if not len(gone):
-            shutil.copyfile(path, out)
+            with opened(path) as handle, out.open("wb") as sink:
+                shutil.copyfileobj(handle, sink, BUFFER)
             n = pq.read_metadata(os.fspath(out)).num_rows
             return n, n
-        with pa.OSFile(os.fsencode(path)) as handle:
+        with opened(path) as handle:
             file = pq.ParquetFile(handle, buffer_size=READ_BUFFER, pre_buffer=False)
             return _filtered(file, out, gone)
     except DAMAGE as error:

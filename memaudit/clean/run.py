@@ -9,14 +9,14 @@ import polars as pl
 
 from memaudit.clean import journal as journals
 from memaudit.clean.acting import acting
-from memaudit.clean.copies import COPIED, copy_without, names_of
+from memaudit.clean.copies import copy_without, is_copied, names_of
 from memaudit.clean.decisions import decide, write_decisions
 from memaudit.clean.journal import DATA, begin, key_of
 from memaudit.clean.lists import gone_of, write_keep, write_removed
 from memaudit.errors import EXIT_INTERRUPTED, BadInput, UsageError
 from memaudit.interrupt import interruptible
 from memaudit.progress import Silent
-from memaudit.sources import ColumnChoice, shown, source_of
+from memaudit.sources import ColumnChoice, fingerprints, shown, source_at
 from memaudit.store import no_space_is_clear
 from memaudit.verdicts import judged
 
@@ -107,8 +107,8 @@ def _copy_all(audit: Audit, decisions: Path, journal: Journal, progress: Progres
         for (file, path, n_rows), name in zip(
             files.select("file", "path", "rows").iter_rows(), _names(files["path"].to_list()), strict=True
         ):
-            source = source_of(path)
-            if source.format not in COPIED:
+            source = source_at(path)
+            if not is_copied(source):
                 progress.note(f"{shown(path)} is not copied; keep.parquet lists what stays of it")
                 continue
             gone = gone_of(decisions, file)
@@ -170,8 +170,9 @@ def _summary(
 
 def _refuse_changed(audit: Audit) -> None:
     """Raise BadInput where an original is gone or no longer what was scanned: rows would be other rows."""
-    for entry in audit.manifest.get("inputs", []):
-        if source_of(entry["path"]).fingerprint() != entry["fingerprint"]:
+    inputs = audit.manifest.get("inputs", [])
+    for entry, now in zip(inputs, fingerprints([source_at(entry["path"]) for entry in inputs]), strict=True):
+        if now != entry["fingerprint"]:
             what = f"{shown(entry['path'])} has changed since the scan"
             raise BadInput(what, "its rows may be other rows now", "scan again, or put the file back")
 

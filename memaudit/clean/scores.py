@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from memaudit.errors import UsageError
-from memaudit.sources import ColumnChoice, open_source, shown, source_of
+from memaudit.sources import ColumnChoice, open_source, shown, source_at
 from memaudit.sources.jsonl import JsonlReader
 from memaudit.sources.parquet import ParquetReader
 from memaudit.sources.separated import SeparatedReader
@@ -36,7 +36,7 @@ def scores_of(audit: Audit, column: str, rows: pl.DataFrame) -> np.ndarray:
     files, numbers = rows["file"].to_numpy(), rows["row"].to_numpy()
     for file in np.unique(files).tolist():
         low, high = np.searchsorted(files, [file, file + 1])
-        reader = open_source(source_of(paths[file]), choice)
+        reader = open_source(source_at(paths[file]), choice)
         if not isinstance(reader, ParquetReader | SeparatedReader | JsonlReader):
             raise UsageError(f"{shown(paths[file])} has no columns", "it is no table", "leave --keep-by out")
         known = reader.header if isinstance(reader, SeparatedReader) else reader.fields

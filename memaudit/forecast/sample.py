@@ -6,10 +6,8 @@ their rows are estimated from size and the first lines, and the sample is their 
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +15,9 @@ import pyarrow as pa
 
 from memaudit.errors import BadInput
 from memaudit.sources import open_source
-from memaudit.sources.files import COMPRESSED, unreadable
+from memaudit.sources.files import unreadable
+from memaudit.sources.storage import buffered, opened, packing, unpacked
+from memaudit.sources.tars import TarReader
 from memaudit.text.arrow import buffers
 from memaudit.text.lexer import lex_buffers
 
@@ -129,7 +129,7 @@ def _open(sources: Sequence[Source], choice: ColumnChoice) -> tuple[list[_Opened
         try:
             reader = open_source(source, choice)
             known = reader.n_rows is not None
-            rows = reader.n_rows if reader.n_rows is not None else _estimated_rows(source)
+            rows = reader.n_rows if reader.n_rows is not None else _estimated_rows(source, reader)
             opened.append(_Opened(source, reader, rows, known))
         except BadInput as error:
             bad.append(_note(source, error))
@@ -140,14 +140,17 @@ def _note(source: Source, error: BadInput) -> tuple[str, str, str]:
     return source.path, "; ".join(filter(None, (error.what, error.why))), error.hint
 
 
-def _estimated_rows(source: Source) -> int:
-    """Records of a text file: its size over the bytes on disk that a line of its head takes, breaks in values too."""
-    codec = COMPRESSED.get(Path(source.path).suffix.lower())
+def _estimated_rows(source: Source, reader: Reader) -> int:
+    """Records of an archive, judged by its first ones; of a text file its size over the bytes on disk that a line
+    of its head takes, breaks in values too."""
+    if isinstance(reader, TarReader):
+        return reader.estimated_rows(source.size)
     try:
-        with pa.OSFile(os.fsencode(source.path)) as file:
-            stream = pa.CompressedInputStream(file, codec) if codec else file
+        with opened(source.path) as file:
+            packed = buffered(file)
+            stream = unpacked(packed, packing(source.path))  # closes what it reads when it is let go
             head: bytes = stream.read(HEAD)
-            read = file.tell()
+            read = packed.tell()
     except (OSError, pa.ArrowException) as error:
         raise unreadable(source.path, error) from error
     lines = head.count(b"\n") + (not head.endswith(b"\n"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,8 +9,7 @@ import polars as pl
 
 from memaudit.errors import BadInput
 from memaudit.report.stored import plain
-from memaudit.sources import ColumnChoice, Source, open_source, shown
-from memaudit.sources.files import table_format
+from memaudit.sources import ColumnChoice, open_source, shown, source_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -118,8 +116,7 @@ def read_back(audit: Audit, rows: list[dict[str, Any]]) -> dict[tuple[int, int],
 
 
 def _take(audit: Audit, path: str, column: int, rows: list[dict[str, Any]]) -> None:
-    kind = table_format(path)
-    source = Source(path, kind or "pictures", Path(path).stat().st_size if kind and Path(path).is_file() else 0)
+    source = source_at(path)
     known = {entry.get("path"): entry.get("fingerprint") for entry in audit.manifest.get("inputs", [])}
     if known.get(path) not in (None, source.fingerprint()):
         raise BadInput(f"{shown(path)} has changed since the scan", "its captions are not shown")

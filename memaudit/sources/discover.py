@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import json
 import os
 import re
 import shlex
@@ -14,26 +13,23 @@ from memaudit.errors import BadInput
 from memaudit.sources.files import (
     PICTURES,
     Source,
+    is_audit_manifest,
     is_hidden,
     known_suffixes,
     pair_up,
+    shard,
     shown,
     table_format,
     unreadable,
 )
+from memaudit.sources.storage import is_remote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 CLEANED = "clean.json"  # what `memaudit clean` calls its journal
-
-DOWNLOADS = {
-    "s3": "aws s3 cp --recursive {url} data/",
-    "gs": "gcloud storage cp -r {url} data/",
-    "hf": "hf download OWNER/NAME --repo-type dataset --local-dir data",
-    "http": "curl -LO {url}",
-    "https": "curl -LO {url}",
-}
+DOWNLOADS = {"http": "curl -LO {url}", "https": "curl -LO {url}"}
+STORES = ("s3", "gs", "hf")
 
 
 def discover(data: Sequence[str], exclude: Sequence[Path] = ()) -> list[Source]:
@@ -44,19 +40,28 @@ def discover(data: Sequence[str], exclude: Sequence[Path] = ()) -> list[Source]:
     that leads to nothing readable. Costs one listing per folder and one stat per file.
     """
     skip = frozenset(Path(folder).resolve() for folder in exclude)
-    found: dict[tuple[Path, str], Source] = {}
+    found: dict[tuple[str, str], Source] = {}
     for argument in data:
         for source in sorted(_behind(argument, skip), key=lambda source: source.path):
-            found.setdefault((Path(source.path).resolve(), source.format), source)
-    tables = {path.with_suffix("") for path, kind in found if kind == "parquet"}
-    # img2dataset writes 00000.parquet beside 00000/ with the same captions as .txt files.
-    return [source for (path, kind), source in found.items() if kind != "pictures" or path not in tables]
+            place = source.path if is_remote(source.path) else str(Path(source.path).resolve())
+            found.setdefault((place, source.format), source)
+    tables = {shard(place) for place, kind in found if kind == "parquet"}
+    # img2dataset writes 00000.parquet beside 00000/ or 00000.tar with the same captions as .txt files.
+    return [
+        source
+        for (place, kind), source in found.items()
+        if kind not in ("pictures", "tar") or shard(place) not in tables
+    ]
 
 
 def _behind(argument: str, skip: frozenset[Path]) -> list[Source]:
     path = Path(argument)
     if scheme := re.match(r"([a-z][a-z0-9+.-]*)://", argument, re.IGNORECASE):
-        raise _not_local(argument, scheme[1].lower())
+        if scheme[1] not in STORES:
+            raise _not_supported(argument, scheme[1].lower())
+        from memaudit.sources.discover_remote import behind_url  # and the stores' libraries
+
+        return behind_url(argument)
     if argument and path.is_dir():
         sources = list(_inside(path, skip))
         if not sources:
@@ -73,8 +78,8 @@ def _behind(argument: str, skip: frozenset[Path]) -> list[Source]:
 
 def _named(path: Path) -> Source:
     """The source of a file that the user named."""
-    if path.suffix.lower() == ".tar":
-        return _table(_beside_tar(path))
+    if table_format(path.name) == "tar":
+        return _table(_beside_tar(path) or path)
     if table_format(path.name) is not None:
         return _table(path)
     hint = "convert it to one of these, or leave it out"
@@ -131,12 +136,10 @@ def _listing(folder: Path) -> tuple[list[str], list[str]]:
 
 
 def _of_files(folder: Path, names: Sequence[str]) -> Iterator[Source]:
-    """The tables and pictures among files of one folder; a tar without a parquet is an error rather than a gap."""
+    """The tables and pictures among files of one folder."""
     for name in names:
         if table_format(name) is not None:
             yield _table(folder / name)
-        elif name.lower().endswith(".tar"):
-            _beside_tar(folder / name)
     if pairs := pair_up(list(names)):
         yield Source(str(folder), "pictures", sum(_size(folder / text) for text in {pair.text for pair in pairs}))
 
@@ -148,31 +151,26 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _beside_tar(path: Path) -> Path:
+def _beside_tar(path: Path) -> Path | None:
     """The parquet that img2dataset wrote beside a tar; it holds the tar's captions."""
-    for suffix in (".parquet", ".pq"):
-        if (table := path.with_suffix(suffix)).is_file():
-            return table
-    hint = f"unpack it (tar -xf {shlex.quote(shown(path.name))}), or name the other files one by one"
-    raise BadInput(
-        f"{shown(str(path))}: tar archives are not supported yet", "no parquet of the same name beside it", hint
-    )
+    beside = (Path(shard(str(path)) + suffix) for suffix in (".parquet", ".pq"))
+    return next((table for table in beside if table.is_file()), None)
 
 
 def _is_audit(folder: Path) -> bool:
     """Whether an earlier run of memaudit wrote this folder."""
     try:
-        manifest = json.loads((folder / "manifest.json").read_bytes())
-    except (OSError, ValueError, RecursionError):
+        return is_audit_manifest((folder / "manifest.json").read_bytes())
+    except OSError:
         return False
-    return isinstance(manifest, dict) and "memaudit" in manifest
 
 
-def _not_local(argument: str, scheme: str) -> BadInput:
-    command = DOWNLOADS.get(scheme, "download it first").format(url=shlex.quote(shown(argument)))
-    return BadInput(
-        f"{scheme}:// is not supported yet", f"found {shown(argument)}; memaudit reads local files", command
-    )
+def _not_supported(argument: str, scheme: str) -> BadInput:
+    url = shown(argument).partition("?")[0]  # what follows may be a signature
+    command = DOWNLOADS.get(scheme, "download it first").format(url=shlex.quote(url))
+    if scheme in STORES:
+        command = f"{scheme}://..., in small letters"
+    return BadInput(f"{scheme}:// is not supported", f"found {url}; read are local files, s3://, gs://, hf://", command)
 
 
 def _matching(pattern: str, skip: frozenset[Path]) -> list[Source]:
@@ -181,7 +179,7 @@ def _matching(pattern: str, skip: frozenset[Path]) -> list[Source]:
     folders = [path for path in paths if path.is_dir()]
     files = [path for path in paths if not path.is_dir()]
     sources = [source for folder in folders for source in _inside(folder, skip)]
-    sources += [_named(path) for path in files if table_format(path.name) or path.suffix.lower() == ".tar"]
+    sources += [_named(path) for path in files if table_format(path.name)]
     if sources:
         return sources
     if not paths:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from dataclasses import dataclass
-from pathlib import Path
-
-import pyarrow as pa
 
 from memaudit.errors import BadInput
+from memaudit.sources.storage import COMPRESSED, TAR_GZ, is_remote, opened
 
 TABLES = {
     ".parquet": "parquet",
@@ -18,8 +17,10 @@ TABLES = {
     ".tsv": "csv",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
+    ".tar": "tar",
+    ".tgz": "tar",
 }
-COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}  # text formats only
+BOM = b"\xef\xbb\xbf"
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".avif", ".jxl", ".tif", ".tiff"})
 
 EDGE = 1 << 20  # bytes of a file's start or end that a fingerprint covers
@@ -43,9 +44,10 @@ class Source:
         digest = hashlib.blake2b(digest_size=8)
         try:
             if self.format == "pictures":
-                for pair in picture_pairs(self.path):
-                    facts = Path(self.path, pair.text).stat()
-                    digest.update(os.fsencode(f"{pair.picture}\0{pair.text}\0{facts.st_size}\0{facts.st_mtime_ns}\0"))
+                facts = _facts(self.path)
+                for pair in pair_up(list(facts)):
+                    size, time = facts[pair.text]
+                    digest.update(os.fsencode(f"{pair.picture}\0{pair.text}\0{size}\0{time}\0"))
             else:
                 _hash_edges(self.path, digest, first=self.format != "parquet")
         except OSError as error:
@@ -54,33 +56,58 @@ class Source:
 
 
 def _hash_edges(path: str, digest: hashlib.blake2b, first: bool) -> None:
-    with Path(path).open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
+    with opened(path) as file:
+        size: int = file.size()
+        last = file.read_at(EDGE, max(0, size - EDGE))
         digest.update(size.to_bytes(8, "little"))
         if first:
-            file.seek(0)
-            digest.update(file.read(EDGE))
-        file.seek(max(0, size - EDGE))
-        digest.update(file.read(EDGE))
+            digest.update(last if size <= EDGE else file.read_at(EDGE, 0))
+        digest.update(last)
+
+
+def _facts(folder: str) -> dict[str, tuple[int, int]]:
+    """Size and time of change (ns) of each file of a folder that is not hidden. Raises OSError."""
+    if is_remote(folder):
+        from memaudit.sources.remote import entries
+
+        found = ((one.url.rpartition("/")[2], one) for one in entries(folder, recursive=False) if not one.is_folder)
+        return {name: (one.size, one.mtime_ns) for name, one in found if not is_hidden(name)}
+    with os.scandir(folder) as listed:
+        files = [entry for entry in listed if not is_hidden(entry.name) and entry.is_file()]
+        of_texts = {pair.text for pair in pair_up([entry.name for entry in files])}
+        stats = {entry.name: entry.stat() if entry.name in of_texts else None for entry in files}
+    return {name: (facts.st_size, facts.st_mtime_ns) if facts else (0, 0) for name, facts in stats.items()}
 
 
 def table_format(name: str) -> str | None:
-    """The format that a file name promises, or None: "A.CSV.gz" is "csv". Only text formats may be compressed."""
+    """The format that a file name promises, or None: "A.CSV.gz" is "csv". Text and archives may be compressed."""
     stem, suffix = os.path.splitext(name.lower())  # noqa: PTH122 (a name, not a path: "..csv" and friends)
     if suffix in COMPRESSED:
         inner = TABLES.get(os.path.splitext(stem)[1])  # noqa: PTH122
-        return None if inner == "parquet" else inner
+        return None if inner == "parquet" or stem.endswith(TAR_GZ) else inner
     return TABLES.get(suffix)
 
 
-def source_of(path: str) -> Source:
-    """What was read under this path, as an audit names it; its size is not looked up."""
-    return Source(path, table_format(path) or "pictures", 1)  # of the size readers ask whether it is zero
+def shard(path: str) -> str:
+    """What img2dataset calls a shard: the path of a parquet or a tar less its suffixes; of anything else itself."""
+    if table_format(path) not in ("parquet", "tar"):
+        return path
+    stem, suffix = os.path.splitext(path)  # noqa: PTH122
+    return os.path.splitext(stem)[0] if suffix.lower() in COMPRESSED else stem  # noqa: PTH122
+
+
+def is_audit_manifest(content: bytes) -> bool:
+    """Whether a manifest.json is that of an audit."""
+    try:
+        manifest = json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(manifest, dict) and "memaudit" in manifest
 
 
 def known_suffixes() -> str:
     """What a message lists as readable."""
-    return f"{' '.join(TABLES)} (text also with {' '.join(COMPRESSED)}), folders"
+    return f"{' '.join(TABLES)} (text and tar also with {' '.join(COMPRESSED)}), folders"
 
 
 @dataclass(frozen=True)
@@ -96,6 +123,8 @@ def picture_pairs(folder: str) -> list[Pair]:
 
     Hidden files are not looked at. Raises OSError when the folder cannot be listed. Costs one directory listing.
     """
+    if is_remote(folder):
+        return pair_up(list(_facts(folder)))
     with os.scandir(folder) as entries:
         names = [e.name for e in entries if not is_hidden(e.name) and e.is_file()]
     return pair_up(names)
@@ -113,20 +142,29 @@ def is_hidden(name: str) -> bool:
     return name.startswith((".", "_"))
 
 
-def open_stream(path: str) -> pa.NativeFile:
-    """The file's bytes from the start, decompressed by its suffix. Raises OSError.
-
-    The path goes to Arrow as bytes: names that are not UTF-8 exist.
-    """
-    file = pa.OSFile(os.fsencode(path))
-    codec = COMPRESSED.get(Path(path).suffix.lower())
-    return pa.CompressedInputStream(file, codec) if codec else file
+def caption_of(text: bytes) -> bytes:
+    """What a whole file says as a caption: without byte order mark, and without space at its ends."""
+    try:
+        return text.removeprefix(BOM).decode("utf-8").strip().encode("utf-8")
+    except UnicodeDecodeError:
+        return text.removeprefix(BOM).strip()
 
 
 def unreadable(path: str, error: Exception) -> BadInput:
-    """The message for a file that the system or a codec refuses."""
+    """The message for a file that the system, a store or a codec refuses."""
+    if refused := refusal(path, error):
+        return refused
     why = error.strerror if isinstance(error, OSError) and error.strerror else f"{error}"
     return BadInput(f"cannot read {shown(path)}", shown(why), "check the file and its permissions, or leave it out")
+
+
+def refusal(path: str, error: Exception) -> BadInput | None:
+    """The message where it is a store that refuses or does not answer, whatever the file is like."""
+    if not is_remote(path):
+        return None
+    from memaudit.sources import remote
+
+    return remote.refusal(shown(path), error)
 
 
 def shown(text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -16,7 +15,8 @@ import pyarrow.parquet as pq
 from memaudit.errors import BadInput
 from memaudit.sources.batches import MAX_BYTES, after, as_bytes, gather, make_batch, pick, split
 from memaudit.sources.columns import Columns, find_columns, is_caption, match
-from memaudit.sources.files import shown, unreadable
+from memaudit.sources.files import refusal, shown, unreadable
+from memaudit.sources.storage import FAR, is_remote, opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 65_536
 SPAN_ROWS = 1 << 20  # a pass that continues reads at most so many records, or one row group, again
+FAR_ROWS = 1 << 18  # of a store: records that are fetched at once, all their columns side by side
 PROBE_ROWS = 64
 READ_BUFFER = 1 << 20  # bytes per column; without it Arrow loads whole column chunks (504 MB against 30 MB in a test)
 SUCCESS = b"success"  # img2dataset's status of a picture that was downloaded
@@ -53,6 +54,8 @@ class ParquetReader:
         except FileNotFoundError as error:
             raise unreadable(self.path, error) from error
         except DAMAGE as error:
+            if refused := refusal(self.path, error):
+                raise refused from error
             why = shown(str(error))[:200]
             hint = "write or download it again; it may be cut off or no parquet at all"
             raise BadInput(f"{shown(self.path)} is not a readable parquet file", why, hint) from error
@@ -74,14 +77,15 @@ class ParquetReader:
         return after(whole, start - spans[0][0])
 
     def _spans(self) -> Iterator[tuple[int, int, list[int]]]:
-        """First record, record after the last, and row groups: whole row groups of `SPAN_ROWS` records or more, where
-        a pass can begin."""
+        """First record, record after the last, and row groups: whole row groups of `SPAN_ROWS` records (of a store
+        `FAR_ROWS`) or more, where a pass can begin."""
+        least = FAR_ROWS if is_remote(self.path) else SPAN_ROWS
         first = stop = 0
         groups: list[int] = []
         for group in range(self._metadata.num_row_groups):
             groups.append(group)
             stop += self._metadata.row_group(group).num_rows
-            if stop - first >= SPAN_ROWS or group == self._metadata.num_row_groups - 1:
+            if stop - first >= least or group == self._metadata.num_row_groups - 1:
                 yield first, stop, groups
                 first, groups = stop, []
 
@@ -157,15 +161,24 @@ class ParquetReader:
         """Record batches of these columns; `row` is the number of the first record, for the message about damage."""
         threads = self._metadata.num_rows > BATCH_ROWS  # for less they cost more than they save
         try:
-            with _opened(self.path, self._metadata) as file:
+            far = groups is not None and is_remote(self.path)
+            buffer, is_fetched = FAR if far else READ_BUFFER, far and self._fits(batch_rows, groups or [])
+            with _opened(self.path, self._metadata, buffer, is_fetched) as file:
                 for record in file.iter_batches(
                     batch_size=batch_rows, row_groups=groups, columns=names, use_threads=threads
                 ):
                     yield record
                     row += len(record)
         except DAMAGE as error:
+            if refused := refusal(self.path, error):
+                raise refused from error
             what = f"{shown(self.path)} is damaged at about row {row:,}"
             raise BadInput(what, shown(str(error))[:200], "write or download it again, or leave it out") from error
+
+    def _fits(self, batch_rows: int, groups: list[int]) -> bool:
+        """Whether these row groups may be held whole, as Arrow does when it fetches all that is needed at once."""
+        n_rows: int = sum(self._metadata.row_group(group).num_rows for group in groups)
+        return n_rows <= 2 * batch_rows * FAR_ROWS // BATCH_ROWS
 
     def _column(self, record: pa.RecordBatch, name: str) -> pa.Array:
         first, *inner = self._routes[name][0]
@@ -203,14 +216,16 @@ class ParquetReader:
 
 
 @contextmanager
-def _opened(path: str, metadata: pq.FileMetaData | None = None) -> Iterator[pq.ParquetFile]:
-    with pa.OSFile(os.fsencode(path)) as handle:
+def _opened(
+    path: str, metadata: pq.FileMetaData | None = None, buffer: int = READ_BUFFER, is_fetched: bool = False
+) -> Iterator[pq.ParquetFile]:
+    with opened(path) as handle:
         yield pq.ParquetFile(
             handle,
             metadata=metadata,
             binary_type=pa.large_binary(),
-            buffer_size=READ_BUFFER,
-            pre_buffer=False,
+            buffer_size=buffer,
+            pre_buffer=is_fetched,
             page_checksum_verification=True,
         )
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
-from memaudit.errors import BadInput
+from memaudit.errors import BadInput, Unreachable
 from memaudit.sources.batches import after, as_text, gather_captions, gather_images, make_batch, split, stream_captions
 from memaudit.sources.columns import Columns
-from memaudit.sources.files import picture_pairs, shown, unreadable
+from memaudit.sources.files import caption_of, picture_pairs, shown, unreadable
+from memaudit.sources.storage import is_remote, opened, within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     from memaudit.sources.files import Pair, Source
 
 FILES_PER_BATCH = 4096
-BOM = b"\xef\xbb\xbf"
+AT_ONCE = 16  # requests to a store
 REPEATS = re.compile(r"(\d{1,6})_")
 """How fine-tuners say how often a folder's pictures are seen in an epoch: "10_ohwx man"."""
 
@@ -77,13 +80,13 @@ class PicturesReader:
             yield from self._batch(row, self._pairs[row : row + 1])
 
     def _batch(self, start: int, pairs: list[Pair]) -> Iterator[Batch]:
-        texts = [self._caption(pair) for pair in pairs]
+        texts = self._captions(pairs)
         good = [i for i, text in enumerate(texts) if text is not None]
         names = [Path(pairs[i].picture) for i in good]
         values = {
             "txt": pa.array([texts[i] for i in good], pa.large_binary()),
             "stem": as_text(pa.array([bytes(Path(name.stem)) for name in names], pa.large_binary())),
-            "picture": pa.array([bytes(Path(self.path, name)) for name in names], pa.large_binary()),
+            "picture": pa.array([os.fsencode(within(self.path, str(name))) for name in names], pa.large_binary()),
         }
         if self._repeats is not None:
             values["repeats"] = pa.repeat(pa.scalar(self._repeats), len(good))
@@ -91,15 +94,23 @@ class PicturesReader:
         rows = np.array(good, dtype=np.uint64) + np.uint64(start)
         yield from split(make_batch(self.columns, rows, values, skipped))
 
-    def _caption(self, pair: Pair) -> bytes | None:
-        try:
-            raw = Path(self.path, pair.text).read_bytes()
-        except OSError:
-            return None
-        try:
-            return raw.removeprefix(BOM).decode("utf-8").strip().encode("utf-8")
-        except UnicodeDecodeError:
-            return raw.removeprefix(BOM).strip()
+    def _captions(self, pairs: list[Pair]) -> list[bytes | None]:
+        """The .txt of each, None where it cannot be read; of a store some at once."""
+        paths = [within(self.path, pair.text) for pair in pairs]
+        if not is_remote(self.path):
+            return [_caption(path) for path in paths]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return list(pool.map(_caption, paths))
+
+
+def _caption(path: str) -> bytes | None:
+    try:
+        with opened(path) as file:
+            return caption_of(file.read())
+    except OSError as error:
+        if is_remote(path) and isinstance(refused := unreadable(path, error), Unreachable):
+            raise refused from error
+        return None
 
 
 def folder_repeats(path: str) -> int | None:

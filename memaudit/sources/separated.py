@@ -14,7 +14,8 @@ import pyarrow.csv as pc
 from memaudit.errors import BadInput
 from memaudit.sources.batches import after, gather_captions, gather_images, make_batch, split, stream_captions
 from memaudit.sources.columns import find_columns
-from memaudit.sources.files import COMPRESSED, open_stream, shown, unreadable
+from memaudit.sources.files import BOM, refusal, shown, unreadable
+from memaudit.sources.storage import COMPRESSED, open_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 DELIMITERS = (",", ";", "|", "\t")  # in order of preference
 HEAD = 1 << 20  # bytes in which the header must end
 BLOCKS = (8 << 20, 128 << 20, 1 << 30)  # parse sizes; a record must fit into one, so failures move on to the next
-BOM = b"\xef\xbb\xbf"
 HEADER_NUMBER = 1  # Arrow counts records from 1, the header with them, blank lines not
 
 
@@ -78,6 +78,8 @@ class SeparatedReader:
                     done = numbering.next
                 break
             except (OSError, pa.ArrowException) as error:
+                if refused := refusal(self.path, error):
+                    raise refused from error
                 if "straddling" not in str(error) or block == BLOCKS[-1]:
                     raise self._damaged(error, done) from error
         if numbering.unclosed is not None:

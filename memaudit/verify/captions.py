@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from memaudit.errors import BadInput
-from memaudit.sources import ColumnChoice, Source, open_source, shown
-from memaudit.sources.files import table_format
+from memaudit.sources import ColumnChoice, open_source, shown, source_at
 from memaudit.text.lexer import lex_buffers
 
 if TYPE_CHECKING:
@@ -49,11 +47,9 @@ def read_captions(audit: Audit, texts: pl.DataFrame) -> dict[int, str]:
 
 def _taken(path: str, fingerprint: str | None, choice: ColumnChoice, rows: np.ndarray, column: int) -> list[str]:
     """Captions of one column of one file."""
-    kind = table_format(path)
     hint = "put the files back where the scan found them, or scan again"
     try:
-        size = Path(path).stat().st_size if kind and Path(path).is_file() else 0
-        source = Source(path, kind or "pictures", size)
+        source = source_at(path)
         if fingerprint not in (None, source.fingerprint()):
             raise BadInput("it has changed since the scan")
         found = open_source(source, choice).take(rows, column)

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from memaudit.sources.columns import IMAGE_NAMES, match
 from memaudit.sources.files import PICTURES, is_hidden
+from memaudit.sources.storage import opened
 from memaudit.verify.decoding import MAX_BYTES, Unusable
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def _is_binary(kind: pa.DataType) -> bool:
 
 def _schema(path: str) -> pa.Schema:
     try:
-        with pa.OSFile(os.fsencode(path)) as handle:
+        with opened(path) as handle:
             return pq.ParquetFile(handle).schema_arrow
     except DAMAGE as error:
         raise Unusable("dataset file is damaged or gone") from error
@@ -141,7 +142,7 @@ def column_values(path: str, name: str, rows: np.ndarray) -> Iterator[tuple[int,
     """
     wanted = np.unique(rows)
     try:
-        with pa.OSFile(os.fsencode(path)) as handle:
+        with opened(path) as handle:
             file = pq.ParquetFile(handle, buffer_size=READ_BUFFER, pre_buffer=False, page_checksum_verification=True)
             stop = 0
             for group in range(file.metadata.num_row_groups):

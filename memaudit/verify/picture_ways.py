@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 
 from memaudit.errors import BadInput
-from memaudit.sources import ColumnChoice, Source, open_source, shown
+from memaudit.sources import ColumnChoice, open_source, shown, source_at
 from memaudit.sources.files import PICTURES, table_format
 from memaudit.verify.decoding import Unusable, read_file
 from memaudit.verify.picture_files import PictureFolder, column_values, has_column, last_name, picture_column
@@ -86,7 +86,7 @@ class DatasetFiles:
     def _opened(self, file: int) -> Reader | Unusable:
         path = self.path(file)
         try:
-            source = Source(path, self.format(file), 1)  # of the size readers ask whether it is zero
+            source = source_at(path)
             if self._known.get(path) not in (None, source.fingerprint()):
                 return Unusable("dataset file has changed")
             return open_source(source, self._choice)

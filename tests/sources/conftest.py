@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,10 +14,20 @@ import pytest
 from memaudit.sources import ColumnChoice, discover, open_source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from memaudit.sources import Batch, Reader
+
+
+def write_tar(path: Path, members: Iterable[tuple[str, bytes]], **options: Any) -> None:
+    """An archive of files with these names and contents, compressed by its suffix."""
+    mode = "w:gz" if path.suffix in (".gz", ".tgz") else "w:bz2" if path.suffix == ".bz2" else "w"
+    with tarfile.open(path, mode, **options) as tar:
+        for name, content in members:
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
 
 
 @dataclass

@@ -33,8 +33,9 @@ def here(tmp_path, monkeypatch):
 
 def test_suffixes_and_formats(here):
     known = {"a.parquet": "parquet", "b.PQ": "parquet", "c.csv": "csv", "d.TSV": "csv", "e.jsonl": "jsonl"}
+    known |= {"k.tar": "tar", "l.TAR.gz": "tar", "m.tgz": "tar", "n.tar.zst": "tar"}
     known |= {"f.ndjson": "jsonl", "g.csv.gz": "csv", "h.tsv.zst": "csv", "i.JSONL.bz2": "jsonl", "j.csv.lz4": "csv"}
-    touch(here, *known, "x.json", "x.txt", "x.parquet.gz", "x.md", "x.gz", "noext", "x_stats.json")
+    touch(here, *known, "x.json", "x.txt", "x.parquet.gz", "x.tgz.gz", "x.md", "x.gz", "noext", "x_stats.json")
     assert {s.path: s.format for s in discover(["."])} == known
     assert discover(["c.csv"]) == [Source("c.csv", "csv", 10)]
 
@@ -109,6 +110,10 @@ def test_an_img2dataset_shard_counts_once(here):
     assert paths("set/00000.parquet", "set/00000") == ["set/00000.parquet"]
     assert paths("set/00000") == ["set/00000"]  # alone, the folder is what was asked for
     assert paths("set/00001.tar") == ["set/00001.parquet"]
+    (here / "set" / "00002.tar").touch()
+    (here / "set" / "00001.tar.gz").touch()
+    assert paths("set") == ["set/00000.parquet", "set/00001.parquet", "set/00002.tar", "set/own"]
+    assert paths("set/*.tar*") == ["set/00001.parquet", "set/00002.tar"]
 
 
 def test_tables_beside_pictures_and_in_a_folder_named_like_a_parquet(here):
@@ -129,24 +134,21 @@ def test_tables_beside_pictures_and_in_a_folder_named_like_a_parquet(here):
         ("docs/a.md", "docs/a.md is of no known kind", "convert"),
         ("docs/a.json", "docs/a.json is of no known kind", "jq -c"),
         ("docs/a.parquet.gz", "docs/a.parquet.gz is of no known kind", "convert"),
-        ("tars", "tars/1.tar: tar archives are not supported yet", "tar -xf 1.tar"),
-        ("tars/1.tar", "tars/1.tar: tar archives are not supported yet", "tar -xf 1.tar"),
-        ("s3://bucket/a.parquet", "s3:// is not supported yet", "aws s3 cp"),
-        ("gs://bucket/a", "gs:// is not supported yet", "gcloud storage cp"),
-        ("hf://datasets/a/b", "hf:// is not supported yet", "hf download"),
-        ("https://x.org/a.csv", "https:// is not supported yet", "curl -LO https://x.org/a.csv"),
-        ("ftp://x.org/a.csv", "ftp:// is not supported yet", "download it first"),
+        ("https://x.org/a.csv?X-Amz-Signature=abc", "https:// is not supported", "curl -LO https://x.org/a.csv"),
+        ("S3://bucket/a.csv", "s3:// is not supported", "small letters"),
+        ("ftp://x.org/a.csv", "ftp:// is not supported", "download it first"),
     ],
 )
 def test_refusals_say_what_why_and_what_to_try(here, argument, what, hint):
     (here / "empty" / ".cache").mkdir(parents=True)
-    touch(here, "docs/a.md", "docs/a.json", "docs/a.parquet.gz", "pics/a.jpg", "pics/a.txt", "tars/1.tar", "tars/2.csv")
+    touch(here, "docs/a.md", "docs/a.json", "docs/a.parquet.gz", "pics/a.jpg", "pics/a.txt")
     with pytest.raises(BadInput) as caught:
         discover([argument])
     assert caught.value.what == what
     assert hint in caught.value.hint
     assert len(caught.value.lines()) == 3
     assert "\n" not in "".join(caught.value.lines())
+    assert "Signature" not in "".join(caught.value.lines())
 
 
 def test_an_empty_data_file_and_a_broken_link_are_found_and_refused_when_opened(here):

@@ -1,4 +1,4 @@
-"""The same captions in parquet, CSV and JSONL are the same records."""
+"""The same captions in parquet, CSV, JSONL and tars are the same records."""
 
 from __future__ import annotations
 
@@ -15,18 +15,32 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memaudit.errors import BadInput
-from memaudit.sources import ColumnChoice, batches, discover, jsonl, open_source, separated
+from memaudit.sources import (
+    ColumnChoice,
+    archive,
+    batches,
+    discover,
+    jsonl,
+    objects,
+    open_source,
+    separated,
+    tars,
+)
+from tests.sources.conftest import write_tar
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 TRICKY = st.text(st.sampled_from('",;|\t\n\r\\{}[]é猫\x00\ufeff a'), max_size=12)
 
 
-@pytest.mark.parametrize("name", ["a.parquet", "a.csv", "a.jsonl"])
+@pytest.mark.parametrize("name", ["a.parquet", "a.csv", "a.jsonl", "a.tar", "a.tar.gz"])
 def test_random_damage_is_bad_input_or_harmless(tmp_path, name):
     captions = [f'caption "{i}", é' for i in range(100)]
     path = tmp_path / name
     if name == "a.csv":
         path.write_text("caption,n\n" + "".join(f'"{c.replace(chr(34), chr(34) * 2)}",1\n' for c in captions))
+    elif name.startswith("a.tar"):
+        members = [(f"{i}.{suffix}", b"x" * 600) for i in range(100) for suffix in ("jpg", "caption")]
+        write_tar(path, members)
     elif name == "a.jsonl":
         path.write_text("".join(json.dumps({"caption": c}) + "\n" for c in captions))
     else:
@@ -54,8 +68,11 @@ def block_sizes(request, monkeypatch):
     if request.param == "tiny":
         monkeypatch.setattr(separated, "BLOCKS", (32, 1 << 20))
         monkeypatch.setattr(jsonl, "BLOCK", 100)
-        monkeypatch.setattr(jsonl, "PARSE", 64)
+        monkeypatch.setattr(objects, "PARSE", 64)
         monkeypatch.setattr(batches, "MAX_ROWS", 3)
+        monkeypatch.setattr(archive, "NEAR", 100)
+        monkeypatch.setattr(archive, "PACKED", 100)
+        monkeypatch.setattr(tars, "PIECE", 2)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -76,7 +93,11 @@ def test_any_captions(block_sizes, load, captions):
                 for c, i in zip(captions, ids, strict=True)
             ]
             (root / name).write_text("".join(line + "\n" for line in lines) or "{}", encoding="utf-8", newline="")
-        names = ["a.parquet", "a.csv", "b.csv"] + (["a.jsonl", "b.jsonl"] if captions else [])
+        members = [(f"{i}.json", json.dumps({"caption": c}, indent=2).encode()) for i, c in enumerate(captions)]
+        write_tar(root / "a.tar", members)
+        write_tar(root / "b.tar.gz", members)
+        names = ["a.parquet", "a.csv", "b.csv"]
+        names += ["a.jsonl", "b.jsonl", "a.tar", "b.tar.gz"] if captions else []
         for name in names:
             loaded = load(root / name)
             assert loaded.captions == expected, name

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from memaudit.errors import BadInput
-from memaudit.sources import jsonl
+from memaudit.sources import jsonl, objects
 
 
 def write(path, *lines: object) -> None:
@@ -26,7 +26,7 @@ def test_nulls_empties_missing_and_blank_lines(tmp_path, load):
 
 
 def test_good_files_do_not_go_line_by_line(tmp_path, load, monkeypatch):
-    monkeypatch.delattr(jsonl.JsonlReader, "_line_by_line")
+    monkeypatch.delattr(objects.ObjectParser, "_line_by_line")
     records = [{"caption": f"c{i}", "url": f"u{i}", "id": i, "w": 0.5, "other": [{"x": i}]} for i in range(5000)]
     (tmp_path / "a.jsonl").write_bytes("\r\n".join(map(json.dumps, records)).encode())  # no line break at the end
     monkeypatch.setattr(jsonl, "BLOCK", 10_000)
@@ -104,7 +104,7 @@ def test_unpaired_surrogates_survive(tmp_path, load):
 
 def test_lines_far_longer_than_a_block(tmp_path, load, monkeypatch):
     monkeypatch.setattr(jsonl, "BLOCK", 1000)
-    monkeypatch.setattr(jsonl, "PARSE", 100)
+    monkeypatch.setattr(objects, "PARSE", 100)
     captions = ["short", "x" * 50_000, "", "y" * 999, "z"]
     write(tmp_path / "a.jsonl", *({"caption": c} for c in captions))
     assert load(tmp_path / "a.jsonl").captions == [c.encode() for c in captions]
