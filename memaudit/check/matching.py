@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -108,14 +108,14 @@ def _tabled(own, n, table):
 @leaf
 def _weigh(words, low, high, own, n, table, mask, at, known, unknown, weight):
     """Information of the prompt's distinct words, by shingle; returns the sum."""
-    total: Any = np.int64(0)
+    total = np.int64(0)
     for i in range(n):
         weight[i] = 0
     for k in range(low, high):
-        i = np.int64(table[_spot(table, mask, own, words[k])]) - 1
-        if weight[i] == 0:
-            weight[i] = unknown[0] if at[i] < 0 else known[at[i]]
-            total += weight[i]
+        place = np.int64(table[_spot(table, mask, own, words[k])]) - 1
+        if weight[place] == 0:
+            weight[place] = unknown[0] if at[place] < 0 else known[at[place]]
+            total += weight[place]
     return total
 
 
