@@ -170,6 +170,7 @@ def test_near_is_what_brute_force_finds(index: Index, guard: Guard, members: dic
 
 def test_partial_shares_what_it_says(index: Index, guard: Guard, members: dict[int, list[str]]) -> None:
     prompts = [prompt.encode() for prompt in edited(members, 12, 3)]
+    texts = {streams(c.encode()).key_lo: streams(c.encode()) for own in members.values() for c in own}
     n = 0
     for prompt, hits in zip(prompts, compiled(guard, prompts), strict=True):
         for hit in hits:
@@ -177,7 +178,7 @@ def test_partial_shares_what_it_says(index: Index, guard: Guard, members: dict[i
                 continue
             n += 1
             own = set(streams(prompt).words)
-            other = set(index.words[index.word_at[hit[3]] : index.word_at[hit[3] + 1]].tolist())
+            other = set(texts[int(index.key_lo[hit[3]])].words)
             bits = {w: information(index, w) for w in own | other}
             shared = sum(bits[w] for w in own & other)
             assert shared >= LEAST_BITS * UNITS
