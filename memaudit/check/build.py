@@ -62,8 +62,8 @@ def build(audit: Audit) -> Stored:
     index = Index._make(
         [
             *(radix(key_lo), key_lo, members.frame["key_hi"].to_numpy()),
-            *(*members.owners, words.values, words.at),
-            *posted(words, threshold),
+            *members.owners,
+            *posted(words),
             *frames.arrays,
             *sets.arrays,
             findings["severity"].to_physical().to_numpy().astype(np.uint8),

@@ -73,7 +73,7 @@ class Guard:
         assert done == len(prompts)
         ends: list[int] = hit_at[: done + 1].tolist()
         found: list[RawHit] = hits[: ends[-1]].tolist()
-        return [self.answers.counted(found[a:b]) for a, b in pairwise(ends)]
+        return [self.answers.counted(found[a:b]) if b > a else () for a, b in pairwise(ends)]
 
     def _scratch(self) -> tuple[Work, np.ndarray, np.ndarray]:
         """This thread's own."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from memaudit.store import Audit
 
 NAME = "check.index"
-VERSION = 1
+VERSION = 4
 _MAGIC = b"memaudit check\0\0"
 _ALIGN = 64
 
@@ -40,8 +40,8 @@ class Index(NamedTuple):
     key_hi: np.ndarray
     own_at: np.ndarray  # int64 (members + 1,)
     own: np.ndarray  # uint32: findings of a member, ascending
-    words: np.ndarray  # uint32: words of a member; none where it is too short or could not be read
-    word_at: np.ndarray  # int64 (members + 1,)
+    set: np.ndarray  # uint32: distinct shingles of a member; none where it is too short or could not be read
+    set_at: np.ndarray  # int64 (members + 1,)
     sh_start: np.ndarray
     sh_hash: np.ndarray
     sh_at: np.ndarray  # int64
@@ -50,6 +50,7 @@ class Index(NamedTuple):
     sh_weight: np.ndarray  # uint8: information of a shingle that is a word, in 1 / UNITS bits
     unknown: np.ndarray  # uint8 (1,): of a word that no member holds
     bits: np.ndarray  # uint32, by member: of its distinct words
+    marks: np.ndarray  # uint64, by member: a bit for each of its words, at a place that the word decides
     fr_start: np.ndarray
     fr_hash: np.ndarray
     fr_at: np.ndarray

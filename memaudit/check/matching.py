@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from memaudit.check import rules
-from memaudit.check.posting import find, rare_places
+from memaudit.check.posting import find, mark, rare_places
 from memaudit.detect.jaccard import MARKS, TABLE, distinct_shingles
 from memaudit.detect.minhash import bigram
 from memaudit.jit import kernel, leaf
+from memaudit.text.hashing import popcount
 
 if TYPE_CHECKING:
     from memaudit.check.index import Index
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 _EXACT, _NEAR, _PARTIAL, _TEMPLATE, _TRIGGER = range(len(rules.KINDS))
 _MIN_WORDS, _SHARED, _LEAST, _BUDGET = rules.MIN_WORDS, rules.SHARED, rules.LEAST_BITS * rules.UNITS, rules.BUDGET
-_MOST = rules.MOST
+_MOST, _MOST_BITS = rules.MOST, rules.WORD_BITS * rules.UNITS
 SHINGLES = 1023  # of a prompt, at most
 SEEN = 1 << 13  # places for the candidates of a prompt, twice the budget
 _MEMBER_BITS = 32
@@ -29,7 +30,6 @@ class Work(NamedTuple):
     """Scratch of one thread."""
 
     own: np.ndarray  # uint32 (SHINGLES,): distinct shingles of the prompt
-    other: np.ndarray  # uint32 (SHINGLES,): of a member
     at: np.ndarray  # int64 (SHINGLES,): where they stand in the index
     times: np.ndarray  # int64 (SHINGLES,)
     places: np.ndarray  # int64 (SHINGLES,)
@@ -43,7 +43,7 @@ class Work(NamedTuple):
 def work() -> Work:
     i8 = [np.zeros(SHINGLES, np.int64) for _ in range(4)]
     return Work(
-        np.zeros(SHINGLES, np.uint32), np.zeros(SHINGLES, np.uint32), *i8, np.zeros(TABLE, np.uint16),
+        np.zeros(SHINGLES, np.uint32), *i8, np.zeros(TABLE, np.uint16),
         np.zeros(TABLE, np.uint16), np.zeros(MARKS, np.uint64), np.zeros(SEEN + 1, np.int64),
     )  # fmt: skip
 
@@ -108,14 +108,14 @@ def _tabled(own, n, table):
 @leaf
 def _weigh(words, low, high, own, n, table, mask, at, known, unknown, weight):
     """Information of the prompt's distinct words, by shingle; returns the sum."""
-    total: Any = np.int64(0)
+    total = np.int64(0)
     for i in range(n):
         weight[i] = 0
     for k in range(low, high):
-        i = np.int64(table[_spot(table, mask, own, words[k])]) - 1
-        if weight[i] == 0:
-            weight[i] = unknown[0] if at[i] < 0 else known[at[i]]
-            total += weight[i]
+        place = np.int64(table[_spot(table, mask, own, words[k])]) - 1
+        if weight[place] == 0:
+            weight[place] = unknown[0] if at[place] < 0 else known[at[place]]
+            total += weight[place]
     return total
 
 
@@ -133,11 +133,23 @@ def _is_new(member, seen):
 
 
 @leaf
-def _overlap(own, table, mask, weight, other, m):
-    """Shingles that the prompt and other[:m] share, and the information of those that are words."""
+def _may_match(shared, n, n_words, m, total, bits, threshold):
+    """Whether a member may match that shares at most `shared` distinct words with the prompt; never wrongly False.
+
+    n, n_words: shingles and words of the prompt; m: shingles of the member; total, bits: information of both.
+    """
+    most = shared * _MOST_BITS
+    if most >= _LEAST and most >= _SHARED * min(total, bits):
+        return True
+    return (1.0 + threshold) * (shared + min(shared * shared, n - n_words)) >= threshold * (n + m)
+
+
+@leaf
+def _overlap(own, table, mask, weight, other, first, m):
+    """Shingles that the prompt and other[first:first + m] share, and the information of those that are words."""
     both, shared = np.int64(0), np.int64(0)
     for i in range(m):
-        k = np.int64(table[_spot(table, mask, own, other[i])])
+        k = np.int64(table[_spot(table, mask, own, other[first + i])])
         if k:
             both += 1
             shared += weight[k - 1]
@@ -158,6 +170,11 @@ def _members(words, low, high, threshold, ix, w, hits, base, n):
         return n
     mask = _tabled(w.own, n_own, w.table)
     total = _weigh(words, low, high, w.own, n_own, w.table, mask, w.at, ix.sh_weight, ix.unknown, w.weight)
+    n_words, marks = np.int64(0), np.uint64(0)
+    for i in range(n_own):
+        if w.weight[i]:
+            n_words += 1
+            marks |= mark(w.own[i])
     rare = rare_places(w.times, n_own, threshold, w.places)
     left = np.int64(_BUDGET)
     w.seen[SEEN] += 1
@@ -172,10 +189,13 @@ def _members(words, low, high, threshold, ix, w, hits, base, n):
             member = np.int64(ix.sh_list[j])
             if not _is_new(member, w.seen):
                 continue
-            m = distinct_shingles(ix.words, ix.word_at[member], ix.word_at[member + 1], w.other, 0, w.marks, w.spare)
-            both, shared = _overlap(w.own, w.table, mask, w.weight, w.other, m)
+            first_of, m, bits = ix.set_at[member], ix.set_at[member + 1] - ix.set_at[member], np.int64(ix.bits[member])
+            common = n_words - popcount(marks & ~ix.marks[member])
+            if not _may_match(common, n_own, n_words, m, total, bits, threshold):
+                continue
+            both, shared = _overlap(w.own, w.table, mask, w.weight, ix.set, first_of, m)
             jaccard = both / (n_own + m - both)
-            share = shared / max(np.int64(1), min(total, np.int64(ix.bits[member])))
+            share = shared / max(np.int64(1), min(total, bits))
             if jaccard >= threshold:
                 n = _put_owners(ix.own_at, ix.own, member, _NEAR, jaccard, hits, base, n)
             elif shared >= _LEAST and share >= _SHARED:

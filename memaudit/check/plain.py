@@ -71,8 +71,7 @@ def _members(index: Index, cut: Streams, threshold: float) -> Iterator[Hit]:
     weight = {w: int(index.sh_weight[at[w]] if at[w] >= 0 else index.unknown[0]) for w in cut.words}
     bits = sum(weight.values())
     for member in _candidates(index, [at[h] for h in own], threshold):
-        words = index.words[index.word_at[member] : index.word_at[member + 1]].tolist()
-        other = set(shingles(words))
+        other = set(index.set[index.set_at[member] : index.set_at[member + 1]].tolist())
         both = sum(h in other for h in own)
         jaccard = both / (len(own) + len(other) - both)
         if jaccard >= threshold:

@@ -1,8 +1,9 @@
 """Which members hold a shingle: lists of members by shingle, those first for which it is one of their rarest.
 
 Two sets with a Jaccard of t share at least one of the n - ceil(t n) + 1 rarest shingles of either (prefix filtering:
-Chaudhuri et al., ICDE 2006; Bayardo et al., WWW 2007): what a prompt may be near to is found through the start of its
-shingles' lists, which is short even where the whole list is long.
+Chaudhuri et al., ICDE 2006; Bayardo et al., WWW 2007), so the whole lists of these shingles of a prompt hold all that
+is near, unless they are longer than `rules.BUDGET`. A prompt that holds a member and much else is found through the
+start of the other lists: the members for which that shingle is one of the rarest.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memaudit.check.index import radix
-from memaudit.check.rules import UNITS, UNSEEN, WORD_BITS
+from memaudit.check.rules import RAREST, UNITS, UNSEEN, WORD_BITS
 from memaudit.detect.jaccard import MARKS, TABLE, distinct_shingles
 from memaudit.jit import kernel, leaf
 from memaudit.ragged import offsets_of
@@ -92,9 +93,15 @@ def _post(shingles, at, start, hashes, list_at, share, fill, mid, out):
                 mid[p] = list_at[p] + fill[p]
 
 
+@leaf
+def mark(word):
+    """The bit that stands for a word."""
+    return np.uint64(1) << np.uint64((word >> np.uint32(9)) & np.uint32(63))
+
+
 @kernel
-def _add_up(words, word_at, start, hashes, weight, table, bits):
-    """Information of every member's distinct words."""
+def _add_up(words, word_at, start, hashes, weight, table, bits, marks):
+    """Information and marks of every member's distinct words."""
     own = np.zeros(MOST, np.uint32)
     for m in range(len(bits)):
         low, high = word_at[m], word_at[m + 1]
@@ -103,6 +110,7 @@ def _add_up(words, word_at, start, hashes, weight, table, bits):
         n = distinct_words(words, low, high, own, table)
         for k in range(n):
             bits[m] += weight[find(start, hashes, own[k])]
+            marks[m] |= mark(own[k])
 
 
 @leaf
@@ -124,20 +132,21 @@ def distinct_words(words, low, high, out, table):
     return n
 
 
-def posted(words: Pieces, threshold: float) -> tuple[np.ndarray, ...]:
-    """(start, hash, at, mid, list, weight, unknown, bits) of `Index` over the words of members."""
+def posted(words: Pieces) -> tuple[np.ndarray, ...]:
+    """(set, set_at, start, hash, at, mid, list, weight, unknown, bits, marks) of `Index` over the words of members."""
     n = len(words)
     room = int(np.maximum(2 * np.diff(words.at) - 1, 0).sum())
     shingles, lengths = np.empty(room, np.uint32), np.zeros(n, np.int64)
     total = int(_collect(words.values, words.at, lengths, shingles))
-    hashes, counts = np.unique(shingles[:total], return_counts=True)
+    shingles, set_at = shingles[:total], offsets_of(lengths)
+    hashes, counts = np.unique(shingles, return_counts=True)
     list_at, start = offsets_of(counts), radix(hashes)
     mid, out = np.zeros(len(hashes), np.int64), np.empty(total, np.uint32)
-    _post(shingles, offsets_of(lengths), start, hashes, list_at, threshold, np.zeros(len(hashes), np.int64), mid, out)
+    _post(shingles, set_at, start, hashes, list_at, 1.0 - RAREST, np.zeros(len(hashes), np.int64), mid, out)
     weight, unknown = _weights(counts, n), _weights(np.zeros(1, np.int64), n)
-    bits = np.zeros(n, np.uint32)
-    _add_up(words.values, words.at, start, hashes, weight, np.zeros(TABLE, np.uint16), bits)
-    return start, hashes, list_at, mid, out, weight, unknown, bits
+    bits, marks = np.zeros(n, np.uint32), np.zeros(n, np.uint64)
+    _add_up(words.values, words.at, start, hashes, weight, np.zeros(TABLE, np.uint16), bits, marks)
+    return shingles, set_at, start, hashes, list_at, mid, out, weight, unknown, bits, marks
 
 
 def _weights(times: np.ndarray, n: int) -> np.ndarray:

@@ -14,6 +14,7 @@ LEAST_BITS = 30  # partial: information of the shared words
 WORD_BITS = 12  # that one word is worth at most, so that three rare words are enough and two are not
 UNSEEN = 100  # texts that the audit might have held: words of a tiny set carry information too
 UNITS = 16  # of one bit: information is counted in whole numbers, so that order of summing does not matter
+RAREST = 0.1  # of a member's shingles, and one, through which it is found where a prompt holds it and more
 FRAMES_FROM = "low"  # severity of findings whose templates and triggers are looked for
 BUDGET = 4096  # entries of lists that are looked at for one prompt
 MOST = 64  # findings of one prompt that are kept, the worst
