@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from memaudit.export.originals import Originals
 
 from memaudit.check import plain
 from memaudit.check.build import build
@@ -18,7 +19,6 @@ from memaudit.check.guard import Guard
 from memaudit.check.rules import EXACT, KINDS, LEAST_BITS, NEAR, PARTIAL, SHARED, TEMPLATE, TRIGGER, UNITS
 from memaudit.check.words import bigram, shingles, streams
 from memaudit.detect.minhash import bigram as compiled_bigram
-from memaudit.export.originals import Originals
 from memaudit.ragged import offsets_of
 from memaudit.schemas import SEVERITIES
 from memaudit.text.lexer import lex_buffers

@@ -36,7 +36,8 @@ def blocks(path: str, column: str | None = None) -> Iterator[list[bytes]]:
 
 
 def _of_text(path: str) -> Iterator[list[bytes]]:
-    from memaudit.sources.files import open_stream, unreadable
+    from memaudit.sources.files import unreadable
+    from memaudit.sources.storage import open_stream
 
     try:
         with open_stream(path) as file:
