@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import threading
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from memaudit.errors import UsageError
 from memaudit.schemas import FRAMES, conform
 from memaudit.verdicts import judged
 from tests.report.verified import sampled, verdict
+from tests.test_docs import ROOT, blocks, commands
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -319,3 +321,19 @@ def test_without_the_data_members_match_exactly_and_representatives_nearly(tmp_p
     assert "could not be read" in result.stderr
     exact = told(run(audit.folder, CASE.format("elmleaf"), "-f", "json"))[0]["match"]
     assert exact["kind"] == "exact"
+
+
+def test_the_page_does_what_it_says(sample_audit: Audit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(sample_audit.folder, tmp_path / "audit")
+    monkeypatch.chdir(tmp_path)
+    captions = sample_audit.frame("findings").sort("risk")["representative"].to_list()
+    (tmp_path / "prompts.txt").write_text("\n".join(["a lone heron at dusk", captions[-1].replace("\n", " ")]))
+    pl.DataFrame({"prompt": captions}).write_parquet(tmp_path / "prompts.parquet")
+    page = (ROOT / "docs" / "check.md").read_text(encoding="utf-8")
+    lines = commands(page)
+    assert len(lines) == 3
+    for line in lines:
+        result = CliRunner().invoke(main, shlex.split(line)[1:])
+        assert result.exit_code == (1 if "--fail-on" in line else 0), (line, result.output)
+    for block in blocks(page, "python"):
+        exec(compile(block, "check.md", "exec"), {})

@@ -1,7 +1,7 @@
 """Which prompts `check` finds: memorised captions as people change them, and ordinary captions that should not match.
 
     python tests/bench/check_recall.py world            the built-in world: sample_data/world
-    python tests/bench/check_recall.py real SHARED/data labelled LAION captions among ordinary ones, half of them held out
+    python tests/bench/check_recall.py real SHARED/data labelled LAION captions, half of the ordinary held out
 
 Prints Markdown. A prompt is found when it matches a finding that its own caption is a member of; the columns say by
 which kind, the closest one. False alarms: ordinary captions that were not scanned and match any finding.
