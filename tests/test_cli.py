@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from memaudit.store import Audit
 
 CAPTIONS = ["red oak side table with two drawers"] * 40 + [f"Blue phone case {i} by Lampwick" for i in range(40)]
-COMMANDS = ("scan", "verify", "report", "export", "show", "diff", "review", "rules", "doctor")
+COMMANDS = ("scan", "verify", "report", "export", "clean", "check", "show", "diff", "review", "rules", "doctor")
 
 
 @pytest.fixture(autouse=True)

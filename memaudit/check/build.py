@@ -18,7 +18,7 @@ from memaudit.check.posting import posted
 from memaudit.check.rules import FRAMES_FROM, MIN_WORDS
 from memaudit.ragged import Pieces, offsets_of
 from memaudit.text.arrow import buffers
-from memaudit.text.lexer import lex_buffers
+from memaudit.text.lexer import lex_buffers, read_only
 from memaudit.verdicts import REPLICATED, judged
 
 if TYPE_CHECKING:
@@ -59,18 +59,17 @@ def build(audit: Audit) -> Stored:
     said = [*told, *({**one, **{name: _rounded(one[name]) for name in ("purity", "coverage")}} for one in said)]
     encoded = [json.dumps(one).encode() for one in said]
     key_lo = members.frame["key_lo"].to_numpy()
-    index = Index._make(
-        [
-            *(radix(key_lo), key_lo, members.frame["key_hi"].to_numpy()),
-            *members.owners,
-            *posted(words),
-            *frames.arrays,
-            *sets.arrays,
-            findings["severity"].to_physical().to_numpy().astype(np.uint8),
-            offsets_of(np.array([len(one) for one in encoded], np.int64)),
-            np.frombuffer(b"".join(encoded), np.uint8),
-        ]
-    )
+    arrays = [
+        *(radix(key_lo), key_lo, members.frame["key_hi"].to_numpy()),
+        *members.owners,
+        *posted(words),
+        *frames.arrays,
+        *sets.arrays,
+        findings["severity"].to_physical().to_numpy().astype(np.uint8),
+        offsets_of(np.array([len(one) for one in encoded], np.int64)),
+        np.frombuffer(b"".join(encoded), np.uint8),
+    ]
+    index = Index._make(read_only(np.ascontiguousarray(array)) for array in arrays)  # as one that is mapped
     return Stored(index, facts)
 
 

@@ -43,7 +43,7 @@ class Guard:
                 f"unknown severity {min_severity!r}", f"known: {', '.join(SEVERITIES)}", 'min_severity="low"'
             )
         opened = audit if isinstance(audit, Audit) else open_audit(audit, None if allow is None else Path(allow))
-        stored = index_of(opened)
+        stored = index_of(opened, compiled=True)
         self.facts = stored.facts  # see `index.Stored`
         self.answers = Answers(stored.index, SEVERITIES.index(min_severity))
         self._index = stored.index

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from memaudit.errors import NoSpace
 from memaudit.store import MANIFEST, write_atomically
 
 if TYPE_CHECKING:
@@ -86,8 +87,8 @@ class Index(NamedTuple):
 
 @dataclass(frozen=True)
 class Stored:
-    """An index, and what else is known of it: "findings", "members", "unread" (files whose captions could not be
-    read), "without_words" (members that only match exactly), "threshold" (Jaccard)."""
+    """An index, and what else is known of it: "findings", "members", "unread" (path -> why its captions could not
+    be read), "without_words" (members that only match exactly), "threshold" (Jaccard)."""
 
     index: Index
     facts: dict[str, Any]
@@ -139,9 +140,64 @@ def save(audit: Audit, state: str, stored: Stored) -> bool:
     """Keep an index beside the frames, whole or not at all; False where the folder cannot be written."""
     try:
         write_atomically(audit.folder / NAME, packed(state, stored))
-    except OSError:
+    except (OSError, NoSpace):
         return False
     return True
+
+
+def is_sound(index: Index) -> bool:
+    """Whether every number in an index points into it: compiled code does not look, and folders come from strangers."""
+    n_members, n_findings = len(index.key_lo), len(index.severity)
+    tables = (
+        (index.key_start, index.key_lo, None, None, 0),
+        (index.sh_start, index.sh_hash, index.sh_at, index.sh_list, n_members),
+        (index.fr_start, index.fr_hash, index.fr_at, index.fr_list, len(index.fr_finding)),
+        (index.tr_start, index.tr_hash, index.tr_at, index.tr_list, len(index.tr_finding)),
+    )
+    for start, hashes, at, listed, n in tables:
+        size = len(start) - 1
+        if size < 2 or size & (size - 1) or not _parts(start, len(hashes)):
+            return False
+        if at is None or listed is None:
+            continue
+        if not (len(at) == len(hashes) + 1 and _parts(at, len(listed)) and _below(listed, n)):
+            return False
+    pieces = (
+        (index.own_at, index.own, n_members),
+        (index.set_at, index.set, n_members),
+        (index.fr_token_at, index.fr_tokens, len(index.fr_finding)),
+        (index.tr_word_at, index.tr_words, len(index.tr_finding)),
+    )
+    if not all(len(at) == n + 1 and _parts(at, len(values)) for at, values, n in pieces):
+        return False
+    if not all(_below(numbers, n_findings) for numbers in (index.own, index.fr_finding, index.tr_finding)):
+        return False
+    runs = ((index.fr_ends, index.fr_token_at), (index.tr_ends, index.tr_word_at))
+    if not all(len(ends) == len(at) - 1 and _are_ends(ends, np.diff(at)) for ends, at in runs):
+        return False
+    same = (index.key_hi, index.bits, index.marks)
+    mid = index.sh_at[:-1] <= index.sh_mid if len(index.sh_mid) == len(index.sh_hash) else np.zeros(1, np.bool_)
+    return (
+        all(len(values) == n_members for values in same)
+        and len(index.sh_weight) == len(index.sh_hash)
+        and len(index.unknown) == 1
+        and bool(mid.all() and (index.sh_mid <= index.sh_at[1:]).all())
+    )
+
+
+def _parts(at: np.ndarray, n: int) -> bool:
+    """Whether these are bounds of pieces of n values."""
+    return bool(len(at) and at[0] == 0 and at[-1] == n and (at[1:] >= at[:-1]).all())
+
+
+def _below(numbers: np.ndarray, n: int) -> bool:
+    return not len(numbers) or int(numbers.max()) < n
+
+
+def _are_ends(ends: np.ndarray, lengths: np.ndarray) -> bool:
+    """Whether runs end within their entries, in order."""
+    steps = np.diff(ends, axis=1, prepend=0)
+    return bool(ends.ndim == 2 and (steps >= 0).all() and (ends[:, -1] <= lengths).all())
 
 
 def load(path: Path, state: str) -> Stored | None:

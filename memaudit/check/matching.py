@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _EXACT, _NEAR, _PARTIAL, _TEMPLATE, _TRIGGER = range(len(rules.KINDS))
 _MIN_WORDS, _SHARED, _LEAST, _BUDGET = rules.MIN_WORDS, rules.SHARED, rules.LEAST_BITS * rules.UNITS, rules.BUDGET
 _MOST, _MOST_BITS = rules.MOST, rules.WORD_BITS * rules.UNITS
+_RARE_WORDS, _RARE_MEMBERS = rules.RARE_WORDS, rules.RARE_MEMBERS
 SHINGLES = 1023  # of a prompt, at most
 SEEN = 1 << 13  # places for the candidates of a prompt, twice the budget
 _MEMBER_BITS = 32
@@ -176,14 +177,17 @@ def _members(words, low, high, threshold, ix, w, hits, base, n):
             n_words += 1
             marks |= mark(w.own[i])
     rare = rare_places(w.times, n_own, threshold, w.places)
-    left = np.int64(_BUDGET)
+    left, rare_words = np.int64(_BUDGET), np.int64(0)
     w.seen[SEEN] += 1
     for i in range(n_own):
         p = w.at[w.places[i]]
         if p < 0:
             continue
         first = ix.sh_at[p]
-        last = min(ix.sh_at[p + 1] if i < rare else ix.sh_mid[p], first + left)
+        is_word = w.weight[w.places[i]] > 0
+        rare_words += is_word
+        whole = i < rare or (is_word and rare_words <= _RARE_WORDS and w.times[w.places[i]] <= _RARE_MEMBERS)
+        last = min(ix.sh_at[p + 1] if whole else ix.sh_mid[p], first + left)
         left -= last - first
         for j in range(first, last):
             member = np.int64(ix.sh_list[j])

@@ -18,6 +18,8 @@ from memaudit.check.rules import (
     MOST,
     NEAR,
     PARTIAL,
+    RARE_MEMBERS,
+    RARE_WORDS,
     SHARED,
     TEMPLATE,
     TRIGGER,
@@ -70,7 +72,7 @@ def _members(index: Index, cut: Streams, threshold: float) -> Iterator[Hit]:
     at = {h: find(index.sh_start, index.sh_hash, h) for h in own}
     weight = {w: int(index.sh_weight[at[w]] if at[w] >= 0 else index.unknown[0]) for w in cut.words}
     bits = sum(weight.values())
-    for member in _candidates(index, [at[h] for h in own], threshold):
+    for member in _candidates(index, [at[h] for h in own], [h in weight for h in own], threshold):
         other = set(index.set[index.set_at[member] : index.set_at[member + 1]].tolist())
         both = sum(h in other for h in own)
         jaccard = both / (len(own) + len(other) - both)
@@ -87,19 +89,21 @@ def _owners(index: Index, member: int, kind: int, similarity: float) -> Iterator
         yield Hit(finding, kind, similarity, member)
 
 
-def _candidates(index: Index, at: list[int], threshold: float) -> list[int]:
-    """Members that may be near, by the lists of the prompt's shingles, the shortest first: of its rarest the whole
-    list, of others those members for which the shingle is one of the rarest. See `posting`."""
+def _candidates(index: Index, at: list[int], is_word: list[bool], threshold: float) -> list[int]:
+    """Members that may be near, by the lists of the prompt's shingles, the shortest first: of its rarest, and of its
+    rarest words, the whole list, of others those members for which the shingle is one of the rarest. See `posting`."""
     times = [0 if p < 0 else int(index.sh_at[p + 1] - index.sh_at[p]) for p in at]
     n = len(at)
     rare = min(n, n - math.ceil(threshold * n - 1e-9) + 1)
     found: dict[int, None] = {}
-    left = BUDGET
+    left, words = BUDGET, 0
     for i, k in enumerate(sorted(range(n), key=lambda k: (times[k], k))):
         if at[k] < 0:
             continue
+        words += is_word[k]
+        whole = i < rare or (is_word[k] and words <= RARE_WORDS and times[k] <= RARE_MEMBERS)
         first = int(index.sh_at[at[k]])
-        last = min(int(index.sh_at[at[k] + 1] if i < rare else index.sh_mid[at[k]]), first + left)
+        last = min(int(index.sh_at[at[k] + 1] if whole else index.sh_mid[at[k]]), first + left)
         left -= last - first
         found.update(dict.fromkeys(index.sh_list[first:last].tolist()))
     return list(found)
