@@ -34,8 +34,9 @@ def behind_url(argument: str) -> list[Source]:
     Costs a request or two, and one for each thousand objects that are listed. A pattern without `**` lists only the
     folders that it goes through.
     """
-    url = argument.rstrip("/")
-    scheme, _, path = url.partition("://")
+    scheme, _, path = argument.partition("://")
+    path = path.rstrip("/")
+    url = f"{scheme}://{path}"
     if scheme == "hf" and not re.match(r"datasets/[^/]+/[^/]+", path):
         raise UsageError(f"{shown(argument)} is no dataset", "wanted: owner and name", "hf://datasets/OWNER/NAME")
     if not path:

@@ -39,6 +39,8 @@ class PicturesReader:
     def __init__(self, source: Source, choice: ColumnChoice) -> None:
         """Lists the folder; named columns do not apply. Raises BadInput when it cannot be listed or holds no pair."""
         self.path = source.path
+        # In a store without its scheme: a bucket is not the site that a picture comes from.
+        self._root = self.path.partition("://")[2] if is_remote(self.path) else self.path
         self._repeats = folder_repeats(self.path) if choice.repeats else None
         weights = () if self._repeats is None else ("repeats",)
         self.columns = Columns(captions=("txt",), id="stem", image="picture", weights=weights)
@@ -86,7 +88,7 @@ class PicturesReader:
         values = {
             "txt": pa.array([texts[i] for i in good], pa.large_binary()),
             "stem": as_text(pa.array([bytes(Path(name.stem)) for name in names], pa.large_binary())),
-            "picture": pa.array([os.fsencode(within(self.path, str(name))) for name in names], pa.large_binary()),
+            "picture": pa.array([os.fsencode(within(self._root, str(name))) for name in names], pa.large_binary()),
         }
         if self._repeats is not None:
             values["repeats"] = pa.repeat(pa.scalar(self._repeats), len(good))

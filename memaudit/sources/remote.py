@@ -130,7 +130,7 @@ def entries(url: str, recursive: bool) -> Iterator[Entry]:
 
 def _entry(scheme: str, found: pafs.FileInfo) -> Entry:
     is_folder = found.type == pafs.FileType.Directory
-    return Entry(f"{scheme}://{found.path}", is_folder, 0 if is_folder else found.size or 0, found.mtime_ns or 0)
+    return Entry(f"{scheme}://{found.path.lstrip('/')}", is_folder, 0 if is_folder else found.size or 0, found.mtime_ns or 0)
 
 
 _CREDENTIALS = {

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from memaudit.sources import Batch, Reader
+    from memaudit.sources import Batch, Reader, Source
 
 
 def write_tar(path: Path, members: Iterable[tuple[str, bytes]], **options: Any) -> None:
@@ -43,6 +43,10 @@ class Loaded:
 
 def load_file(path: Path, **choice: object) -> Loaded:
     (source,) = discover([str(path)])
+    return load_source(source, **choice)
+
+
+def load_source(source: Source, **choice: object) -> Loaded:
     reader = open_source(source, ColumnChoice(**choice))  # type: ignore[arg-type]
     loaded = Loaded(reader, list(reader.batches()))
     for batch in loaded.batches:
