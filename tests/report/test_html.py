@@ -22,7 +22,7 @@ from memaudit.report.html.safe import clipped, pieces
 from memaudit.report.redaction import BLOCK, redacted, veiled, veiled_template
 from memaudit.report.summary import summary
 from tests.report.synthetic import SHAW, TOTALS, Cluster, captions, clusters, write_audit
-from tests.report.verified import verify
+from tests.report.verified import RUN, verdict, verdicts, verify
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -264,8 +264,7 @@ def test_a_redacted_page_depends_on_no_word(here: Path) -> None:
         rows = [c.translate(SWAPPED) if change else c for c in captions()]
         found = swapped(clusters()) if change else clusters()
         audit = write_audit(here / folder / "audit", rows, found, TOTALS, "2 null, 1 without words")
-        verify(audit)
-        audit.manifest["verify"][0]["model"] = folder
+        verify(audit, [{**row, "model": folder} for row in verdicts()], [{**RUN, "model": folder}])
         pages.append(render_page(audit, redact=True))
     assert pages[0] == pages[1]
     assert BLOCK in pages[0]
@@ -279,8 +278,6 @@ def test_a_redacted_page_tells_no_word(tmp_path_factory: pytest.TempPathFactory,
     audit = hostile_audit(folder, evil)
     rows = [{"fingerprint": "00000000000000aa", "model": evil, "prompt_kind": "caption", "prompt": evil, "seed": 1,
              "path": evil, "copied": "verbatim", "distance": 0.1, "nearest_image": evil}]  # fmt: skip
-    from tests.report.verified import RUN, verdict
-
     weights = [{"word": word, "weight": 1.0} for word in words]
     told = verdict("00000000000000aa", "error", model=evil, why=evil, nearest_image=evil, word_weights=weights)
     run = {**RUN, "model": evil, "notes": [evil], "reference_model": evil, "scheduler": evil, "device": evil}
