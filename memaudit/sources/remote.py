@@ -130,7 +130,8 @@ def entries(url: str, recursive: bool) -> Iterator[Entry]:
 
 def _entry(scheme: str, found: pafs.FileInfo) -> Entry:
     is_folder = found.type == pafs.FileType.Directory
-    return Entry(f"{scheme}://{found.path.lstrip('/')}", is_folder, 0 if is_folder else found.size or 0, found.mtime_ns or 0)
+    url, size = f"{scheme}://{found.path.lstrip('/')}", 0 if is_folder else found.size or 0
+    return Entry(url, is_folder, size, found.mtime_ns or 0)
 
 
 _CREDENTIALS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from array import array
@@ -104,6 +105,15 @@ class TarReader:
                 row = next(left)
         if row is not None:
             raise IndexError(f"record {row:,} does not exist")
+
+    def rows_by_key(self) -> dict[str, int]:
+        """Record number of every key, the first where several have it; nothing but headers is read. Keys that are not
+        UTF-8 are left out."""
+        found: dict[str, int] = {}
+        for row, sample in self._samples([(0, None)], frozenset()):
+            with contextlib.suppress(UnicodeDecodeError):
+                found.setdefault(sample.key.decode(), row)
+        return found
 
     def estimated_rows(self, size: int) -> int:
         """Samples of the whole archive, of so many bytes, judged by the first."""

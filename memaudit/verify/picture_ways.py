@@ -12,6 +12,7 @@ import numpy as np
 from memaudit.errors import BadInput
 from memaudit.sources import ColumnChoice, open_source, shown, source_at
 from memaudit.sources.files import PICTURES, table_format
+from memaudit.sources.storage import is_remote
 from memaudit.verify.decoding import Unusable, read_file
 from memaudit.verify.picture_files import PictureFolder, column_values, has_column, last_name, picture_column
 
@@ -43,7 +44,7 @@ class Wanted(NamedTuple):
 class Way(Protocol):
     """One way to pictures."""
 
-    kind: str  # "folder", "bytes" or "download"
+    kind: str  # "folder", "bytes", "tar" or "download"
     told: str
 
     def fetch(self, wanted: Sequence[Wanted]) -> Iterator[tuple[int, str, bytes | Unusable]]:
@@ -97,7 +98,7 @@ class DatasetFiles:
     def remember(self, wanted: Iterable[Wanted]) -> None:
         """Keep the references of these rows, read in one pass of each file."""
         self._references.clear()
-        for file, own in _by_file(list(dict.fromkeys(wanted))):
+        for file, own in by_file(list(dict.fromkeys(wanted))):
             try:
                 found = self.references(file, [one.row for _, one in own])
             except Unusable:
@@ -116,7 +117,7 @@ class DatasetFiles:
     def named(self, wanted: Sequence[Wanted]) -> list[str]:
         """What to call the pictures of these rows: the reference, else FILE#ROW."""
         names = [""] * len(wanted)
-        for file, own in _by_file(wanted):
+        for file, own in by_file(wanted):
             found: list[str | None] = [None] * len(own)
             with contextlib.suppress(Unusable):
                 found = self.references(file, [one.row for _, one in own])
@@ -125,7 +126,7 @@ class DatasetFiles:
         return names
 
 
-def _by_file(wanted: Sequence[Wanted]) -> Iterator[tuple[int, list[tuple[int, Wanted]]]]:
+def by_file(wanted: Sequence[Wanted]) -> Iterator[tuple[int, list[tuple[int, Wanted]]]]:
     """Rows by file, with their positions."""
     grouped: dict[int, list[tuple[int, Wanted]]] = {}
     for at, one in enumerate(wanted):
@@ -148,7 +149,7 @@ class ByFolder:
 
     def fetch(self, wanted: Sequence[Wanted]) -> Iterator[tuple[int, str, bytes | Unusable]]:
         names = self._files.named(wanted)
-        for file, own in _by_file(wanted):
+        for file, own in by_file(wanted):
             try:
                 keys = self._keys(file, [one for _, one in own])
             except Unusable as error:
@@ -177,6 +178,8 @@ class ByFolder:
         """Raises Unusable."""
         if not key:
             raise Unusable("no reference")
+        if self._root is None and is_remote(self._files.path(file)):
+            raise Unusable("pictures lie in a store: copy them, and name the folder with --image-root")
         if self._root is None and self._files.format(file) == "pictures":
             return Path(key)  # from a listing of the folder that the user named, not from a stranger
         if self._key == "path":
@@ -203,7 +206,7 @@ class ByColumn:
 
     def fetch(self, wanted: Sequence[Wanted]) -> Iterator[tuple[int, str, bytes | Unusable]]:
         names = self._files.named(wanted)
-        for file, own in _by_file(wanted):
+        for file, own in by_file(wanted):
             left: dict[int, list[int]] = {}  # a row with two captions is two texts' picture
             for at, one in own:
                 left.setdefault(one.row, []).append(at)

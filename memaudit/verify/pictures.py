@@ -19,6 +19,7 @@ from memaudit.progress import Progress, Silent
 from memaudit.sources import shown
 from memaudit.verify.decoding import Unusable, decoded_picture
 from memaudit.verify.download import Downloads
+from memaudit.verify.picture_archives import ByTar
 from memaudit.verify.picture_ways import KEYS, ByColumn, ByFolder, ByUrl, DatasetFiles, Wanted, Way
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Gallery:
 class PictureSource:
     """Where the pictures of an audit's texts come from.
 
-    kind: "folder", "bytes", "download" or "none"; told: one line about it, with the reason where there is none.
+    kind: "folder", "bytes", "tar", "download" or "none"; told: one line about it, with the reason where there is none.
     """
 
     def __init__(self, audit: Audit, files: DatasetFiles, way: Way | None, told: str) -> None:
@@ -225,7 +226,7 @@ def _first_rows(audit: Audit) -> list[Wanted]:
 def _by_files(files: DatasetFiles, first: list[Wanted], image_root: str | None) -> tuple[Way | None, str]:
     """The way to pictures on this disk that finds most of the first rows' pictures, and what is told of it."""
     if image_root is None:
-        ways: list[Way] = [ByColumn(files), ByFolder(files, None, "path")]
+        ways: list[Way] = [ByColumn(files), ByTar(files), ByFolder(files, None, "path")]
     elif Path(image_root).is_dir():
         ways = [ByFolder(files, Path(image_root), key) for key in KEYS]
     else:
@@ -239,7 +240,13 @@ def _by_files(files: DatasetFiles, first: list[Wanted], image_root: str | None) 
             best, most = way, n_found
     if best is not None:
         return best, f"{best.told} ({most} of the first {len(first)} rows have theirs)"
-    for dull in ("no column of keys", "no column of pictures", "no reference"):  # in which ways that did not apply end
+    # In which ways that did not apply end.
+    for dull in (
+        "no column of keys",
+        "no column of pictures",
+        "no tars",
+        "no reference",
+    ):
         if len(reasons) > 1:
             del reasons[dull]
     where = "" if image_root is None else f" in {shown(image_root)}, looked for by {', '.join(KEYS)}"

@@ -76,7 +76,9 @@ def answering(respond: Any) -> Iterator[str]:
     """An HTTP server on loopback whose answers are `respond(handler)`; gives its host and port."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 (http.server's name)
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
             respond(self)
 
         do_HEAD = do_GET  # noqa: N815

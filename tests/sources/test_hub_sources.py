@@ -1,21 +1,18 @@
-"""hf:// by a file system in memory, gs:// by a server that speaks as much of Google's as reading needs."""
+"""hf:// by a file system in memory; of gs:// the settings and the words, as nothing here serves it."""
 
 from __future__ import annotations
 
 import io
-import json
 import sys
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
 
-from memaudit.errors import MemauditError, Unreachable, UsageError
+from memaudit.errors import BadInput, MemauditError, Unreachable, UsageError
 from memaudit.sources import ColumnChoice, discover, open_source, remote
 from tests.sources.conftest import load_source
-from tests.sources.stores import answering
 
 fsspec = pytest.importorskip("fsspec")
 pytest.importorskip("huggingface_hub")
@@ -112,55 +109,34 @@ def test_without_the_extra(monkeypatch):
     ]
 
 
-@pytest.fixture
-def gcs(monkeypatch):
-    """Objects by name, served under Google's paths."""
-    objects: dict[str, bytes] = {}
-
-    def respond(handler) -> None:
-        url = urlsplit(handler.path)
-        asked, name = parse_qs(url.query), unquote(url.path.partition("/o/")[2] or url.path.partition("/bucket/")[2])
-        if url.path.endswith("/o"):
-            prefix = asked.get("prefix", [""])[0]
-            content = json.dumps({"items": [facts(n) for n in sorted(objects) if n.startswith(prefix)]}).encode()
-        elif name not in objects:
-            handler.send_error(404)
-            return
-        elif "/o/" in url.path and asked.get("alt") != ["media"]:
-            content = json.dumps(facts(name)).encode()
-        else:
-            content = objects[name]
-        whole, status = len(content), 200
-        if given := handler.headers.get("Range"):
-            first, _, last = given.removeprefix("bytes=").partition("-")
-            content, status = content[int(first) : int(last) + 1 if last else None], 206
-        handler.send_response(status)
-        if given:
-            handler.send_header("Content-Range", f"bytes {first}-{int(first) + len(content) - 1}/{whole}")
-        handler.send_header("Content-Length", str(len(content)))
-        handler.end_headers()
-        if handler.command == "GET":
-            handler.wfile.write(content)
-
-    def facts(name: str) -> dict[str, str]:
-        size = str(len(objects[name]))
-        return {"kind": "storage#object", "bucket": "bucket", "name": name, "size": size, "generation": "1"}
-
-    with answering(respond) as place:
-        monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://{place}")
-        remote._connected.cache_clear()
-        yield objects
+@pytest.mark.parametrize("setting", ["GS_NO_SIGN_REQUEST", "STORAGE_EMULATOR_HOST"])
+def test_what_google_cloud_storage_is_reached_with(monkeypatch, setting):
+    made = []
+    monkeypatch.setattr(pafs, "GcsFileSystem", lambda **options: made.append(options))
+    for name in remote.SETTINGS["gs"]:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(setting, "http://localhost:4443" if "HOST" in setting else "YES")
     remote._connected.cache_clear()
+    assert remote.filesystem("gs://bucket/a/b.csv")[1] == "bucket/a/b.csv"
+    remote._connected.cache_clear()
+    place = {"scheme": "http", "endpoint_override": "localhost:4443"} if "HOST" in setting else {}
+    assert made == [{"anonymous": True, "retry_time_limit": remote.GCS_PATIENCE, **place}]
 
 
-@pytest.mark.skipif(not hasattr(pafs, "GcsFileSystem"), reason="this pyarrow has no GCS")
-def test_google_cloud_storage(gcs):
-    gcs["set/a.csv"] = b"caption\nx\ny\n"
-    gcs["set/deep/b.parquet"] = parquet(["p", "q", "r"])
-    gcs["set/notes.md"] = b"x"
-    found = discover(["gs://bucket/set"])
-    assert [s.path for s in found] == ["gs://bucket/set/a.csv", "gs://bucket/set/deep/b.parquet"]
-    assert [load_source(source).captions for source in found] == [[b"x", b"y"], [b"p", b"q", b"r"]]
-    assert found[0].size == 12
-    assert len(found[1].fingerprint()) == 16
-    assert discover(["gs://bucket/set/*.csv"]) == found[:1]
+@pytest.mark.parametrize(
+    ("words", "kind", "hint"),
+    [
+        (
+            "google::cloud::Status(UNAVAILABLE: with a last message of CURL error [7])",
+            Unreachable,
+            "network",
+        ),
+        ("google::cloud::Status(PERMISSION_DENIED: does not have storage.objects.get access)", BadInput, "gcloud auth"),
+        ("google::cloud::Status(UNAVAILABLE: Could not create a OAuth2 access token)", BadInput, "GS_NO_SIGN_REQUEST"),
+        ("google::cloud::Status(NOT_FOUND: The specified bucket does not exist.)", BadInput, "address"),
+    ],
+)
+def test_what_google_cloud_storage_says(words, kind, hint):
+    told = remote.told(OSError(words), "gs://bucket/a.csv")
+    assert type(told) is kind
+    assert hint in told.hint
