@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from memaudit.export.originals import Originals
+from memaudit.originals import Originals
 
 from memaudit.check import plain
 from memaudit.check.build import build

@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from memaudit.export.originals import Originals
+from memaudit.originals import Originals
 
 from memaudit.audit import scan
 from memaudit.config import ScanConfig
