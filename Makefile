@@ -13,10 +13,12 @@ help:  ## this list
 demo: .venv/.base  ## audit the sample captions: report, blocklist, what to try next
 	$(BIN)/memaudit scan sample_data/captions -o demo/audit --fresh
 	$(BIN)/memaudit export demo/audit --view rows -o blocklist.csv
+	$(BIN)/memaudit report demo/audit -f html -o demo/report.html
 	@echo
-	@echo 'The audit is in demo/audit, the rows to drop are in blocklist.csv. Try next:'
+	@echo 'The audit is in demo/audit, the rows to drop are in blocklist.csv. Open demo/report.html. Try next:'
 	@echo '  source .venv/bin/activate'
-	@echo '  memaudit report demo/audit --top 50         more findings'
+	@echo '  memaudit clean demo/audit -o demo/cleaned   the captions without dangerous repetition'
+	@echo '  memaudit check demo/audit "PROMPT"          does a prompt match a finding?'
 	@echo '  memaudit show demo/audit CLUSTER            one of them in full: the code at its right'
 	@echo '  memaudit scan YOUR.parquet -o audit         your own captions'
 	@echo '  make demo-verify                            ask a small Stable Diffusion what it copies, no GPU needed'
@@ -26,9 +28,10 @@ demo-verify: .venv/.verify  ## scan the built-in world, ask its model, show what
 	$(BIN)/memaudit verify demo/world --model sample_data/world/model --relation trained --steps 20 --guidance 3 --top 60
 	$(BIN)/memaudit export demo/world --view rows --verdict replicated -o blocklist-world.csv
 	$(BIN)/python sample_data/world/sheet.py demo/world -o demo/copies.png
+	$(BIN)/memaudit report demo/world -f html -o demo/world.html --pictures
 	@echo
-	@echo 'Look at demo/copies.png: training pictures beside what the model draws. The audit is in demo/world, the rows'
-	@echo 'behind the copies are in blocklist-world.csv. Try next:'
+	@echo 'Open demo/world.html: what the model draws beside its training pictures (all of them: demo/copies.png). The audit'
+	@echo 'is in demo/world, the rows behind the copies are in blocklist-world.csv. Try next:'
 	@echo '  source .venv/bin/activate'
 	@echo '  memaudit show demo/world CLUSTER            one of them in full: the code at its right'
 	@echo '  memaudit verify AUDIT --model MODEL --relation trained     your own audit, your own Stable Diffusion'

@@ -149,11 +149,28 @@ class Audit:
 
         return summary(self._stored, top)
 
-    def report(self, *, format: str = "terminal", top: int = 20, width: int | None = 100) -> str:  # noqa: A002
-        """The report as text; `memaudit report`. format: terminal, md, json. width: cells, for the terminal."""
-        from memaudit.report import render_report
+    def report(
+        self, *, format: str | None = None, top: int | None = None, width: int | None = 100, pictures: bool = False,  # noqa: A002
+        redact: bool = False, image_root: str | Path | None = None, image_column: str | None = None,
+    ) -> str:  # fmt: skip
+        """The report as text; `memaudit report`. format: terminal (None), md, json, html. width: cells of a terminal.
 
-        return render_report(self._stored, format, width, False, top)
+        top: findings listed, in full in html; None is 20, and 100 in html. pictures (with image_root, image_column):
+        the page shows training pictures; redact: it can be shared (docs/report.md).
+        """
+        from memaudit.report import render_page, render_report
+
+        if format != "html":
+            return render_report(self._stored, format or "terminal", width, False, 20 if top is None else top)
+        shown = 100 if top is None else top
+        if redact:
+            return render_page(self._stored, shown, redact=True)
+        from memaudit.gallery import gallery
+
+        root = _text(image_root)
+        return render_page(
+            self._stored, shown, lambda cards: gallery(self._stored, cards, pictures, root, image_column)
+        )
 
     def show(self, cluster: int | str, *, members: int = 10) -> dict[str, Any]:
         """One finding in full, as a dict; `memaudit show -f json`.
