@@ -277,6 +277,7 @@ def test_no_access_and_wrong_region(s3, monkeypatch, status, headers, setting, w
 
 def test_no_network(s3, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setattr(remote, "ATTEMPTS", 1)  # the pauses between them take seconds
     with pytest.raises(Unreachable) as caught:
         discover(["s3://bucket/a.csv"])
     assert caught.value.why == "7, Could not connect to server"
