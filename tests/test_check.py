@@ -11,7 +11,6 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from memaudit.originals import Originals
 
 from memaudit.check import plain
 from memaudit.check.build import build
@@ -19,6 +18,7 @@ from memaudit.check.guard import Guard
 from memaudit.check.rules import EXACT, KINDS, LEAST_BITS, NEAR, PARTIAL, SHARED, TEMPLATE, TRIGGER, UNITS
 from memaudit.check.words import bigram, shingles, streams
 from memaudit.detect.minhash import bigram as compiled_bigram
+from memaudit.originals import Originals
 from memaudit.ragged import offsets_of
 from memaudit.schemas import SEVERITIES
 from memaudit.text.lexer import lex_buffers

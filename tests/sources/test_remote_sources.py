@@ -12,11 +12,11 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from memaudit.originals import Originals
 
 from memaudit.audit import scan
 from memaudit.config import ScanConfig
 from memaudit.errors import BadInput, MemauditError, Unreachable, UsageError
+from memaudit.originals import Originals
 from memaudit.report.summary import finding
 from memaudit.sources import ColumnChoice, Source, discover, open_source, parquet, remote
 from memaudit.store import open_audit
