@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 WORK = "work"
 JOURNAL = "verify-"  # of folders in work/: what an unfinished verification found so far
+CHECK_INDEX = "check.index"  # what `memaudit check` keeps; made again where it is missing
 SAMPLES = "samples"  # generated pictures: samples/MODEL/FINGERPRINT/KIND-NUMBER-SEED.png
 READ_STATE = "read.json"  # in work/: how far an unfinished read came
 _SAMPLE = re.compile(rf"(?:{'|'.join(PROMPT_KINDS)})-\d+-\d+\.png")
@@ -304,7 +305,7 @@ def _begin_anew(folder: Path, identity: dict[str, Any], replace: bool) -> Audit:
     with no_space_is_clear(folder):
         folder.mkdir(parents=True, exist_ok=True)
         audit.save()
-        for path in (*(audit.path(name) for name in FRAMES), *folder.glob(".*.tmp")):
+        for path in (*(audit.path(name) for name in FRAMES), folder / CHECK_INDEX, *folder.glob(".*.tmp")):
             path.unlink(missing_ok=True)
         _drop_verified(audit)
         audit.work.mkdir(exist_ok=True)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from memaudit.errors import NoSpace
+from memaudit.store import CHECK_INDEX as NAME
 from memaudit.store import MANIFEST, write_atomically
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from memaudit.store import Audit
 
-NAME = "check.index"
 VERSION = 4
 _MAGIC = b"memaudit check\0\0"
 _ALIGN = 64

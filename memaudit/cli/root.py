@@ -70,7 +70,7 @@ def _message(error: Exception) -> tuple[list[str], int]:
 
 def _how_to_resume(args: Sequence[str]) -> str:
     again = [arg for arg in args if arg != "--fresh"]
-    verb = "continue" if {"scan", "verify"} & set(again) else "try again"
+    verb = "continue" if {"scan", "verify", "clean"} & set(again) else "try again"
     return f"interrupted\n  nothing unfinished is taken for finished\n  {verb}: {shlex.join(['memaudit', *again])}"
 
 
