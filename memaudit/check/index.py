@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from memaudit.errors import NoSpace
-from memaudit.store import CHECK_INDEX as NAME
-from memaudit.store import MANIFEST, write_atomically
+from memaudit.store import CHECK_INDEX, MANIFEST, write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from memaudit.store import Audit
 
+NAME = CHECK_INDEX
 VERSION = 4
 _MAGIC = b"memaudit check\0\0"
 _ALIGN = 64

@@ -14,7 +14,7 @@ from memaudit.sources.storage import is_remote
 from memaudit.sources.tars import TarReader
 from memaudit.verify.decoding import Unusable
 from memaudit.verify.picture_files import column_values, has_column
-from memaudit.verify.picture_ways import KEY_COLUMN, by_file
+from memaudit.verify.picture_ways import KEY_COLUMN, from_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,19 +33,7 @@ class ByTar:
 
     def fetch(self, wanted: Sequence[Wanted]) -> Iterator[tuple[int, str, bytes | Unusable]]:
         """See `Way.fetch`."""
-        names = self._files.named(wanted)
-        for file, own in by_file(wanted):
-            left: dict[int, list[int]] = {}  # a row with two captions is two texts' picture
-            for at, one in own:
-                left.setdefault(one.row, []).append(at)
-            reason = Unusable("no picture in the tar")
-            try:
-                for row, picture in self._pictures(file, list(left)):
-                    if picture is not None:
-                        yield from ((at, names[at], picture) for at in left.pop(row))
-            except Unusable as error:
-                reason = error
-            yield from ((at, names[at], reason) for positions in left.values() for at in positions)
+        return from_rows(self._files, wanted, self._pictures, "no picture in the tar")
 
     def _pictures(self, file: int, rows: list[int]) -> Iterator[tuple[int, bytes | None]]:
         """Rows of one dataset file and their pictures. Raises Unusable."""

@@ -17,7 +17,7 @@ from memaudit.verify.decoding import Unusable, read_file
 from memaudit.verify.picture_files import PictureFolder, column_values, has_column, last_name, picture_column
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from memaudit.sources import Reader
     from memaudit.store import Audit
@@ -195,6 +195,32 @@ class ByFolder:
         return self._root.of_stem(key)
 
 
+def from_rows(
+    files: DatasetFiles,
+    wanted: Sequence[Wanted],
+    read: Callable[[int, list[int]], Iterator[tuple[int, Any]]],
+    nothing: str,
+) -> Iterator[tuple[int, str, bytes | Unusable]]:
+    """`Way.fetch` where rows of the dataset's own files hold the pictures.
+
+    read: rows of one file and what they hold, of which only bytes are pictures; may raise Unusable for all that are
+    left. nothing: why there is no picture, where `read` does not say.
+    """
+    names = files.named(wanted)
+    for file, own in by_file(wanted):
+        left: dict[int, list[int]] = {}  # a row with two captions is two texts' picture
+        for at, one in own:
+            left.setdefault(one.row, []).append(at)
+        reason = Unusable(nothing)
+        try:
+            for row, value in read(file, list(left)):
+                if isinstance(value, bytes):
+                    yield from ((at, names[at], value) for at in left.pop(row))
+        except Unusable as error:
+            reason = error
+        yield from ((at, names[at], reason) for positions in left.values() for at in positions)
+
+
 class ByColumn:
     """Encoded pictures in a column of parquet files."""
 
@@ -205,19 +231,7 @@ class ByColumn:
         self._files = files
 
     def fetch(self, wanted: Sequence[Wanted]) -> Iterator[tuple[int, str, bytes | Unusable]]:
-        names = self._files.named(wanted)
-        for file, own in by_file(wanted):
-            left: dict[int, list[int]] = {}  # a row with two captions is two texts' picture
-            for at, one in own:
-                left.setdefault(one.row, []).append(at)
-            reason = Unusable("no bytes")
-            try:
-                for row, value in self._values(file, list(left)):
-                    if isinstance(value, bytes):
-                        yield from ((at, names[at], value) for at in left.pop(row))
-            except Unusable as error:
-                reason = error
-            yield from ((at, names[at], reason) for positions in left.values() for at in positions)
+        return from_rows(self._files, wanted, self._values, "no bytes")
 
     def _values(self, file: int, rows: list[int]) -> Iterator[tuple[int, Any]]:
         reader = self._files.reader(file)
