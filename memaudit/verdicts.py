@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from memaudit.errors import UsageError
-from memaudit.schemas import VERDICT_NAMES
+from memaudit.schemas import SEVERITIES, VERDICT_NAMES
 from memaudit.suppression import Current, current
 
 if TYPE_CHECKING:
@@ -49,6 +49,11 @@ def judged(audit: Audit) -> Judged:
     known = pl.col("fingerprint").is_in(now.findings["fingerprint"].implode())
     unmatched = verdicts.filter(~known)["fingerprint"].n_unique()
     return Judged(raised(now.findings, verdicts), verdicts, unmatched, now)
+
+
+def at_least(severity: str, column: str = "severity") -> pl.Expr:
+    """Rows of FINDINGS at or above a severity."""
+    return pl.col(column).cast(pl.String).is_in(SEVERITIES[SEVERITIES.index(severity) :])
 
 
 def worst_first(verdicts: pl.DataFrame) -> pl.DataFrame:

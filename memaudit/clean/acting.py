@@ -10,8 +10,7 @@ import polars as pl
 
 from memaudit.clean.survivors import EMPTY, Rules
 from memaudit.errors import UsageError
-from memaudit.schemas import SEVERITIES
-from memaudit.verdicts import confirms, judged, of_findings
+from memaudit.verdicts import at_least, confirms, judged, of_findings
 
 if TYPE_CHECKING:
     from memaudit.clean.settings import CleanConfig
@@ -58,9 +57,7 @@ def acting(audit: Audit, config: CleanConfig) -> Acting:
 
 def _findings(audit: Audit, config: CleanConfig) -> pl.DataFrame:
     now = judged(audit)
-    found = now.findings.filter(~pl.col("suppressed"))
-    high_enough = SEVERITIES[SEVERITIES.index(config.min_severity) :]
-    found = found.filter(pl.col("severity").cast(pl.String).is_in(high_enough))
+    found = now.findings.filter(~pl.col("suppressed"), at_least(config.min_severity))
     if config.only_verified:
         if now.verdicts.is_empty():
             why = "no model was asked yet, which is not the same as no copies"

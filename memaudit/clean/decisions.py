@@ -50,7 +50,7 @@ def decide(audit: Audit, acting: Acting, config: CleanConfig, progress: Progress
     """The rows that go, `DECISIONS`, ascending by file and row, a window of records at a time.
 
     Without `keep_by` memory follows the pictures and templates of acting findings; with it also their rows, of which
-    some 40 bytes each are held while they are put in order.
+    some 100 bytes each are held while they are put in order.
     """
     parts = _entries(audit, acting)
     if config.keep_by is not None:

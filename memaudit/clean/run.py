@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -56,11 +57,11 @@ def clean(
     changed since the scan, is damaged or gone, NoSpace where the disk is full.
     """
     progress = progress or Silent()
-    known = audit.manifest.get("pictures") if "pictures" in audit.manifest else None
+    known = audit.manifest.get("pictures")
     planned = known is None and not config.captions_only
     acts = acting(audit, config)
     if planned:
-        config = type(config)(**{**config.identity(), "captions_only": True})
+        config = replace(config, captions_only=True)
     if dry_run:
         parts = decide(audit, acts, config, progress)
         return Cleaned(None, _summary(audit, acts, _count(parts), "dry run", known, config, planned))

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from memaudit.export.lines import at_least, blocked, findings_of, member_lines, plan
+from memaudit.export.lines import blocked, findings_of, member_lines, plan
 from memaudit.export.patterns import finding_patterns
 from memaudit.originals import Originals
 from memaudit.progress import Silent
 from memaudit.schemas import FEATURES, FINDINGS
 from memaudit.sources import shown
 from memaudit.verdicts import CHOICES as VERDICTS
-from memaudit.verdicts import chosen, judged
+from memaudit.verdicts import at_least, chosen, judged
 from memaudit.writers import FORMATS, opened
 
 if TYPE_CHECKING:

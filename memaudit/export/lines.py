@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from memaudit.originals import windows
-from memaudit.schemas import SEVERITIES
-from memaudit.verdicts import judged, of_findings
+from memaudit.verdicts import at_least, judged, of_findings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,11 +16,6 @@ if TYPE_CHECKING:
     from memaudit.store import Audit
 
 PLACE = ("file", "row")
-
-
-def at_least(severity: str) -> pl.Expr:
-    """Rows of FINDINGS at or above a severity."""
-    return pl.col("severity").cast(pl.String).is_in(SEVERITIES[SEVERITIES.index(severity) :])
 
 
 @dataclass(frozen=True)
